@@ -1,0 +1,286 @@
+"""The experiment file: TOML as frozen, typed values. An unknown key is an error that suggests the nearest known one."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from social_learning.errors import ConfigError, TaskError
+from social_learning.results import CellKey
+from social_learning.student import AnswerMode
+from social_learning.task import Task
+
+Method = Literal["zero-shot", "manual", "original", "generated", "voted", "instruction"]
+METHODS: tuple[Method, ...] = get_args(Method)
+WITH_SHOTS: tuple[Method, ...] = ("original", "generated", "voted")
+"""Methods whose lesson is a number of examples; the others have one lesson whatever the shots."""
+
+DRAWN: tuple[Method, ...] = (*WITH_SHOTS, "instruction")
+"""Methods that chance has a hand in, by split or sampling. The others are measured once, not once per repeat."""
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Table):
+    """`[data]`: where rows come from. Paths are relative to the experiment file; built-in tasks know their own files.
+
+    `train` and `test` are files or Hugging Face ids; without `test`, test rows are taken out of `train`. `columns` maps a field of
+    the task (or `answer`) to a column, `label_names` a value of the answer column to a label. `test_rows` limits the test set;
+    `root` is the folder that built-in tasks find their files in (default: `SOCIAL_LEARNING_DATA`).
+    """
+
+    train: str | None = None
+    test: str | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    columns: dict[str, str] = Field(default_factory=dict)
+    label_names: dict[str, str] = Field(default_factory=dict)
+    test_rows: int | None = Field(default=None, ge=1)
+    root: str | None = None
+
+
+class ModelTable(_Table):
+    """What loads a model: its name, number format and device; see `load_model`."""
+
+    model: str = DEFAULT_MODEL
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = "auto"
+
+
+class Teachers(ModelTable):
+    """`[teachers]`: how many, how the data is split among them, their model, and their guards.
+
+    `split` is `uniform`, or `dirichlet` with skewed labels (`alpha` small: very unlike teachers). `held_out` is the share of each
+    silo that only judges. `no_copies` drops verbatim copies; `min_distance` above 0 drops what is closer than that to the private
+    text the teacher's model was shown.
+    """
+
+    count: int = Field(default=8, ge=1, le=10_000)
+    split: Literal["uniform", "dirichlet"] = "uniform"
+    alpha: float = Field(default=1.0, gt=0)
+    held_out: Share = 0.25
+    no_copies: bool = True
+    min_distance: Share = 0.0
+
+
+class StudentTable(ModelTable):
+    """`[student]`: its model, and how it answers; see `Student`."""
+
+    answer_by: AnswerMode = "auto"
+    calibrate: bool = False
+
+
+class GenerationTable(_Table):
+    """`[generation]`: how teachers write examples and how the student picks.
+
+    `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown, `samples`
+    continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check` and `balanced` are described in the
+    docs of the experiment file.
+    """
+
+    recipe: Literal["default", "paper"] = "default"
+    shots: int = Field(default=8, ge=1)
+    samples: int = Field(default=8, ge=1)
+    keep: int = Field(default=4, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    way: Literal["plain", "label-first"] | None = None
+    self_check: bool | None = None
+    balanced: bool | None = None
+
+
+class InstructionTable(_Table):
+    """`[instruction]`: how many private examples the one teacher sees, and how many drafts it samples."""
+
+    shots: int = Field(default=8, ge=1)
+    samples: int = Field(default=4, ge=1)
+
+
+class Privacy(_Table):
+    """`[privacy]`: what may be written where.
+
+    `record_originals` writes the private examples of the `original` arm into the run folder; without it they are left out there.
+    `silos` is the folder in which each teacher keeps its private call cache (default: in the user's cache folder).
+    """
+
+    record_originals: bool = False
+    silos: str | None = None
+
+
+class ArmTable(_Table):
+    """`[arms.NAME]`: one arm. `method` defaults to the arm's name; the other keys override the experiment's own for this arm."""
+
+    method: Method | None = None
+    shots: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    teachers: dict[str, Any] = Field(default_factory=dict)
+    student: dict[str, Any] = Field(default_factory=dict)
+    generation: dict[str, Any] = Field(default_factory=dict)
+    instruction: dict[str, Any] = Field(default_factory=dict)
+
+
+class Arm(_Table):
+    """One arm, with everything that decides its outcome."""
+
+    name: str
+    method: Method
+    shots: tuple[int, ...]
+    teachers: Teachers
+    student: StudentTable
+    generation: GenerationTable
+    instruction: InstructionTable
+
+    @property
+    def drawn(self) -> bool:
+        """Whether repeats differ."""
+        return self.method in DRAWN
+
+
+class Experiment(_Table):
+    """A whole experiment file. `base` is the folder that relative paths start from."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    task: str | Task
+    seed: int = Field(default=1, ge=0)
+    repeats: int = Field(default=5, ge=1)
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(16,), min_length=1)
+    arms: tuple[str, ...] | dict[str, ArmTable] = ("zero-shot", "manual", "original", "generated", "instruction")
+    compare_with: str = "zero-shot"
+    data: Data = Data()
+    teachers: Teachers = Teachers()
+    student: StudentTable = StudentTable()
+    generation: GenerationTable = GenerationTable()
+    instruction: InstructionTable = InstructionTable()
+    privacy: Privacy = Privacy()
+    base: str = Field(default=".", exclude=True)
+
+    @model_validator(mode="after")
+    def _arms_exist(self) -> Self:
+        names = [arm.name for arm in self.resolved_arms()]
+        if not names:
+            raise ConfigError("arms: name at least one arm")
+        if self.compare_with not in names:
+            raise ConfigError(f"compare_with: no arm {self.compare_with!r}; arms are {', '.join(names)}")
+        return self
+
+    def resolved_arms(self) -> list[Arm]:
+        """Return the arms in order, each with the experiment's settings and its own overrides put together."""
+        tables = self.arms if isinstance(self.arms, dict) else {name: ArmTable() for name in self.arms}
+        return [self._arm(name, table) for name, table in tables.items()]
+
+    def _arm(self, name: str, table: ArmTable) -> Arm:
+        method = table.method or name
+        if method not in METHODS:
+            raise ConfigError(f"arms: {name!r} is no method; methods are {', '.join(METHODS)}{_nearest(name, METHODS)}")
+        shots = (table.shots or self.shots) if method in WITH_SHOTS else (0,)
+        parts = {
+            key: _override(getattr(self, key), getattr(table, key), f"arms.{name}.{key}")
+            for key in ("teachers", "student", "generation", "instruction")
+        }
+        return Arm(name=name, method=method, shots=tuple(sorted(set(shots))), **parts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hex digits over all settings that can change a result."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _override(table: BaseModel, changes: Mapping[str, Any], where: str) -> Any:
+    try:
+        return type(table).model_validate({**table.model_dump(), **changes})
+    except ValidationError as error:
+        raise ConfigError(_explain(error, type(table), where)) from None
+
+
+def cells_of(experiment: Experiment) -> Iterator[tuple[Arm, CellKey]]:
+    """Every cell of an experiment: repeats outermost, so that a killed run leaves whole repeats behind."""
+    for repeat in range(experiment.repeats):
+        for arm in experiment.resolved_arms():
+            for shots in arm.shots:
+                if arm.drawn or repeat == 0:
+                    yield arm, CellKey(arm.name, shots, repeat)
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment file; `overrides` are `key=value` with dotted keys and TOML values (bare words are strings).
+
+    Raises ConfigError in one line that names the file and the key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no experiment file {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
+    for override in overrides:
+        _apply(table, override)
+    table.setdefault("name", path.stem)
+    return parse_experiment(table, str(path), path.parent)
+
+
+def parse_experiment(table: Mapping[str, Any], where: str = "experiment", base: Path = Path()) -> Experiment:
+    """Check a table of settings. Raises ConfigError in one line that names `where` and the key."""
+    if "base" in table:
+        raise ConfigError(f"{where}: unknown key 'base'")
+    try:
+        return Experiment.model_validate({**table, "base": str(base)})
+    except ValidationError as error:
+        raise ConfigError(_explain(error, Experiment, where)) from None
+    except (ConfigError, TaskError) as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _apply(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"override {override!r} is not of the form key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *path, last = key.strip().split(".")
+    for name in path:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"override {override!r}: {name!r} is not a table")
+    table[last] = value
+
+
+def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """Put the first of pydantic's complaints into one line."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    parts = [str(part) for part in first["loc"] if not (isinstance(part, str) and ("[" in part or part in _UNION_TAGS))]
+    path = ".".join(parts) or "file"
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(model, parts[:-1])
+        return f"{where}: unknown key {path!r}{_nearest(parts[-1], known)}"
+    return f"{where}: {path}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+_UNION_TAGS = {"str", "Task", "tuple", "dict"}
+
+
+def _known_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        candidates = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        candidates += [inner for candidate in candidates for inner in get_args(candidate)]
+        tables = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if tables:
+            model = tables[0]
+    return [name for name in model.model_fields if name != "base"]
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"

@@ -1,0 +1,142 @@
+"""The corpus: a task's training and test examples, from its own published data or from the user's."""
+
+import importlib.resources
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from social_learning.config import Experiment
+from social_learning.data import ColumnMap, Row, drop_duplicates, read_rows, to_examples
+from social_learning.errors import ConfigError, DataError
+from social_learning.seeds import generator
+from social_learning.task import Example, Task
+from social_learning.tasks import BuiltIn, built_in
+
+DATA_VARIABLE = "SOCIAL_LEARNING_DATA"
+FIXED_SEED = 231211441
+"""Test sets are drawn from this seed, not from the run's, so that they are the same in every run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A task with its examples: what teachers may be given, and what students are tested on. They share no question."""
+
+    task: Task
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    source: str
+
+
+def load_corpus(experiment: Experiment, root: Path | None = None) -> Corpus:
+    """Read the examples an experiment asks for. `root` is the data folder of the built-in tasks, else the experiment's own setting,
+    else the environment variable SOCIAL_LEARNING_DATA.
+
+    Raises DataError or ConfigError that names file, row and field, or what is missing.
+    """
+    if isinstance(experiment.task, str):
+        known = built_in(experiment.task)
+        if experiment.data.train is None:
+            return _published(known, experiment, root)
+        task = known.task
+    else:
+        known, task = None, experiment.task
+    return _own(task, known, experiment)
+
+
+def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
+    """The user's own files or Hub data sets."""
+    data = experiment.data
+    if data.train is None:
+        raise ConfigError(f"task {task.name!r} needs [data] train: a file, or a Hugging Face id")
+    columns = ColumnMap(data.columns, data.label_names)
+    base = Path(experiment.base)
+
+    def examples(source: str, split: str) -> list[Example]:
+        rows = read_rows(source, split=split, base=base)
+        return to_examples(_converted(rows, known, data.columns), task, columns)
+
+    train = drop_duplicates(examples(data.train, data.train_split), task)
+    if data.test is not None:
+        test = drop_duplicates(examples(data.test, data.test_split), task)
+        return _corpus(task, train, _sample(test, data.test_rows), f"{data.train} and {data.test}")
+    wanted = data.test_rows or len(train) // 4
+    return _take_test(task, train, wanted, data.train)
+
+
+def _published(known: BuiltIn, experiment: Experiment, root: Path | None) -> Corpus:
+    """A built-in task's own data."""
+    task, wanted = known.task, experiment.data.test_rows
+    train = _read_published(known, known.train, experiment, root)
+    if known.pooled:
+        test = _read_published(known, known.test, experiment, root) if known.test else []
+        pool = balance(drop_duplicates([*train, *test], task), task, generator(FIXED_SEED, "balance"))
+        corpus = _take_test(task, pool, known.test_rows or len(pool) // 4, known.source)
+        # The fixed test set is drawn whole before it is cut, so that fewer rows are always a part of it.
+        return replace(corpus, test=corpus.test[:wanted]) if wanted else corpus
+    if known.test is None:
+        return _take_test(task, train, wanted or len(train) // 4, known.source)
+    test = drop_duplicates(_read_published(known, known.test, experiment, root), task)
+    fixed = _sample(test, known.test_rows)
+    return _corpus(task, drop_duplicates(train, task), fixed[:wanted] if wanted else fixed, known.source)
+
+
+def _read_published(known: BuiltIn, name: str, experiment: Experiment, root: Path | None) -> list[Example]:
+    if name.startswith("bundled:"):
+        packaged = importlib.resources.files("social_learning") / "bundled" / name.removeprefix("bundled:")
+        with importlib.resources.as_file(packaged) as path:
+            return to_examples(_converted(read_rows(path), known, {}), known.task)
+    folder = root or experiment.data.root or os.environ.get(DATA_VARIABLE)
+    if not folder:
+        raise ConfigError(
+            f"task {known.task.name!r} needs its data: give the folder that holds {name} by --data DIR or the variable "
+            f"{DATA_VARIABLE}, or name your own files in [data] train and test"
+        )
+    base = Path(folder) if root or not experiment.data.root else Path(experiment.base) / folder
+    return to_examples(_converted(read_rows(base / name), known, {}), known.task)
+
+
+def _converted(rows: Sequence[Row], known: BuiltIn | None, columns: object) -> list[Row]:
+    """Rows of a built-in task in its own published form; rows whose columns the user maps are left as they are."""
+    if known is None or columns:
+        return list(rows)
+    return [replace(row, values=known.convert(row.values)) for row in rows]
+
+
+def balance(examples: Sequence[Example], task: Task, rng: np.random.Generator) -> list[Example]:
+    """Undersample without replacement until every label is equally frequent; the order is random."""
+    piles = [[example for example in examples if example.answer == label] for label in task.labels]
+    smallest = min(map(len, piles))
+    kept = [pile[i] for pile in piles for i in rng.permutation(len(pile))[:smallest]]
+    return [kept[i] for i in rng.permutation(len(kept))]
+
+
+def _take_test(task: Task, examples: Sequence[Example], wanted: int, source: str) -> Corpus:
+    if wanted >= len(examples):
+        raise DataError(
+            f"{wanted} test rows leave no training examples: the data has {len(examples)} different examples; lower data.test_rows"
+        )
+    order = generator(FIXED_SEED, "test").permutation(len(examples))
+    test = [examples[i] for i in order[:wanted]]
+    return _corpus(task, [examples[i] for i in order[wanted:]], test, source)
+
+
+def _sample(examples: Sequence[Example], wanted: int | None) -> list[Example]:
+    """A fixed random part of the examples, in random order; all of them where `wanted` is None or too large."""
+    order = generator(FIXED_SEED, "test").permutation(len(examples))
+    return [examples[i] for i in order[:wanted]]
+
+
+def _corpus(task: Task, train: Sequence[Example], test: Sequence[Example], source: str) -> Corpus:
+    """Put a corpus together; training examples whose question is also a test question go."""
+    asked = {_question_key(task, example) for example in test}
+    kept = [example for example in train if _question_key(task, example) not in asked]
+    if not kept or not test:
+        raise DataError(f"task {task.name!r}: {len(kept)} training and {len(test)} test examples; both must be there")
+    return Corpus(task, tuple(kept), tuple(test), source)
+
+
+def _question_key(task: Task, example: Example) -> str:
+    return " ".join(task.question(example.fields).casefold().split())

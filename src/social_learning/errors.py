@@ -1,0 +1,44 @@
+"""Failures: everything that can go wrong and that a caller can act on, as one small tree.
+
+No error of this package carries private text. Messages name files, row numbers, field names, teachers and counts.
+"""
+
+
+class SocialLearningError(Exception):
+    """Root of every failure this package raises on purpose."""
+
+
+class UserError(SocialLearningError):
+    """The caller asked for something that cannot be done; the message says what to change. The CLI exits with 2."""
+
+
+class ConfigError(UserError):
+    """The experiment file, an override or a command line is wrong."""
+
+
+class DataError(UserError):
+    """A data file is missing, broken, or too small for what was asked of it."""
+
+
+class TaskError(UserError):
+    """A task is defined inconsistently, or a text does not fit its task."""
+
+
+class ModelError(UserError):
+    """A model cannot be loaded, or cannot do what was asked of it."""
+
+
+class ContextLengthError(ModelError):
+    """A prompt, with the tokens asked for, does not fit the model's context."""
+
+
+class RunFolderError(UserError):
+    """A run folder belongs to other settings, is in use, or cannot be written."""
+
+
+class TeachingError(SocialLearningError):
+    """Teaching ended without a lesson: no teacher had anything left to send after its guards."""
+
+
+class EvaluationError(SocialLearningError):
+    """Nothing could be measured. Never reported as a score of zero."""

@@ -1,0 +1,56 @@
+"""Evaluation: a student on held-out examples. Outcomes are kept row by row, and texts are not."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from social_learning.errors import EvaluationError
+from social_learning.student import Student
+from social_learning.task import Example, Task
+
+Outcome = Literal["correct", "wrong", "unparsed"]
+
+CHUNK = 256
+"""How many rows are answered at once; each chunk is in the call cache before the next one starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How each test row came out, in the rows' order."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of rows answered correctly, in [0, 1]. An answer that cannot be read is not correct.
+
+        Raises EvaluationError for no rows: the accuracy of nothing is no number.
+        """
+        if not self.outcomes:
+            raise EvaluationError("no test rows were answered, so there is no accuracy")
+        return self.outcomes.count("correct") / len(self.outcomes)
+
+    @property
+    def unparsed(self) -> int:
+        """How many answers could not be read."""
+        return self.outcomes.count("unparsed")
+
+    @property
+    def graded(self) -> list[int]:
+        """1 for each correct row, else 0."""
+        return [int(outcome == "correct") for outcome in self.outcomes]
+
+
+def evaluate(
+    student: Student, task: Task, test: Sequence[Example], progress: Callable[[int, int], None] | None = None
+) -> Evaluation:
+    """Ask the student every test question. `progress` is told (rows done, rows in all) after each chunk."""
+    outcomes: list[Outcome] = []
+    for first in range(0, len(test), CHUNK):
+        chunk = test[first : first + CHUNK]
+        for answer, example in zip(student.answers([example.fields for example in chunk]), chunk, strict=True):
+            right = answer is not None and task.correct(answer, example)
+            outcomes.append("unparsed" if answer is None else "correct" if right else "wrong")
+        if progress:
+            progress(len(outcomes), len(test))
+    return Evaluation(tuple(outcomes))

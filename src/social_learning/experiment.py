@@ -1,0 +1,161 @@
+"""The experiment: task, silos, teachers answer, protocol aggregates, lesson, student answers, evaluation, records, report.
+
+`run` tells the story; read it first.
+"""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+from social_learning.config import Arm, Experiment, Teachers, cells_of
+from social_learning.corpus import Corpus, load_corpus
+from social_learning.errors import ConfigError, DataError
+from social_learning.evaluation import evaluate
+from social_learning.folders import cache_folder
+from social_learning.guards import Guard, MinDistance, NoCopies, PlainText
+from social_learning.models.pool import Load, ModelPool
+from social_learning.models.registry import load_model
+from social_learning.progress import Unwatched, Watch
+from social_learning.recipes import private_examples_needed, protocol
+from social_learning.records import RunFolder
+from social_learning.report import write_report
+from social_learning.results import Cell, CellKey, Result, summarise
+from social_learning.seeds import child_seed, generator
+from social_learning.silo import Silo, make_silos, split_dirichlet, split_uniform
+from social_learning.student import Student
+from social_learning.teacher import Teacher
+from social_learning.transports.local import drive
+
+
+def run(
+    experiment: Experiment,
+    out: Path | None = None,
+    *,
+    data: Path | None = None,
+    load: Load = load_model,
+    watch: Watch | None = None,
+) -> Result:
+    """Run an experiment, or the rest of it, and write its run folder.
+
+    `out` is the run folder (default: `runs/NAME-FINGERPRINT`), `data` the folder of the built-in tasks' data, `load` makes models.
+    Cells that the folder already holds are not done again, and calls that the caches hold are not made again.
+
+    Raises a UserError before any model call where the settings or the data do not fit together.
+    """
+    watch = watch or Unwatched()
+    corpus = load_corpus(experiment, data)
+    check_sizes(experiment, corpus)
+    folder_path = out or Path("runs") / f"{experiment.name}-{experiment.fingerprint}"
+    with RunFolder(folder_path, experiment) as folder:
+        folder.begin({"data": facts(corpus)})
+        models = pool_for(experiment, load, watch)
+        cells = []
+        plan = list(cells_of(experiment))
+        for arm, key in plan:
+            watch.cells(len(cells), len(plan))
+            cell = folder.finished(key)
+            if cell is None:
+                cell = teach_and_test(experiment, arm, key, corpus, models, folder, watch)
+            cells.append(cell)
+        watch.cells(len(cells), len(plan))
+        arms = summarise(cells, corpus.task.name, experiment.compare_with, experiment.seed)
+        result = Result(str(folder_path), experiment.name, corpus.task.name, experiment.compare_with, arms)
+        folder.write_results(result)
+        write_report(folder_path, result)
+    return result
+
+
+def teach_and_test(
+    experiment: Experiment,
+    arm: Arm,
+    key: CellKey,
+    corpus: Corpus,
+    models: ModelPool,
+    folder: RunFolder,
+    watch: Watch,
+) -> Cell:
+    """Do one cell: split the data into silos, teach, test, and write it all down."""
+    task, name = corpus.task, key.name
+    silos = silos_for(arm.teachers, corpus, experiment.seed, key.repeat)
+    teachers = {silo.name: teacher_for(silo, arm, models, experiment.seed, key.repeat) for silo in silos}
+    student_model = models.get(arm.student.model, arm.student.dtype, arm.student.device, "student")
+
+    used, started = models.usage(), time.perf_counter()
+    teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
+    lesson = drive(teaching, teachers, folder.messages(key), lambda n, of: watch.step(f"{name}: teachers", n, of))
+    taught, between = models.usage(), time.perf_counter()
+
+    student = Student(student_model, lesson, answer_by=arm.student.answer_by, calibrate=arm.student.calibrate)
+    watch.step(f"{name}: test rows", 0, len(corpus.test))
+    evaluation = evaluate(student, task, corpus.test, lambda n, of: watch.step(f"{name}: test rows", n, of))
+    answered, ended = models.usage(), time.perf_counter()
+
+    cell = Cell(key, evaluation, taught - used, answered - taught, between - started, ended - between)
+    folder.finish(cell, lesson, original=arm.method == "original")
+    return cell
+
+
+def silos_for(teachers: Teachers, corpus: Corpus, seed: int, repeat: int) -> list[Silo]:
+    """Split the training examples of one repeat; every arm with the same teachers gets the same silos."""
+    names = [f"teacher-{number + 1}" for number in range(teachers.count)]
+    partition = split_uniform if teachers.split == "uniform" else split_dirichlet(teachers.alpha, at_least=2)
+    rng = generator(seed, "split", repeat)
+    return make_silos(corpus.task, corpus.train, names, partition, teachers.held_out, rng)
+
+
+def teacher_for(silo: Silo, arm: Arm, models: ModelPool, seed: int, repeat: int) -> Teacher:
+    """Put a teacher before a silo. Only the `original` baseline may send private examples word for word."""
+    guards: list[Guard] = [PlainText()]
+    if arm.teachers.no_copies:
+        guards.append(NoCopies())
+    if arm.teachers.min_distance:
+        guards.append(MinDistance(arm.teachers.min_distance))
+    return Teacher(
+        silo,
+        models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, silo.name),
+        guards=guards,
+        seed=child_seed(seed, "teacher", silo.name, repeat),
+        allow_originals=arm.method == "original",
+    )
+
+
+def pool_for(experiment: Experiment, load: Load, watch: Watch) -> ModelPool:
+    """Return the models of a run; private call caches lie outside the run folder."""
+    chosen = experiment.privacy.silos
+    private = Path(experiment.base) / chosen if chosen else cache_folder() / "silos" / experiment.name
+    return ModelPool(load, private, watch.step)
+
+
+def check_sizes(experiment: Experiment, corpus: Corpus) -> None:
+    """Refuse, before any model call, data that is too small for what was asked, and settings that exclude each other.
+
+    Raises DataError or ConfigError.
+    """
+    for arm in experiment.resolved_arms():
+        per_silo = len(corpus.train) // arm.teachers.count
+        teaching = per_silo - round(arm.teachers.held_out * per_silo)
+        needed = private_examples_needed(arm, corpus.task)
+        if arm.drawn and arm.teachers.split == "uniform" and teaching < needed:
+            raise DataError(
+                f"arm {arm.name!r} needs {needed} examples per teacher to teach from; {len(corpus.train)} training examples among "
+                f"{arm.teachers.count} teachers, with {arm.teachers.held_out:.0%} held out, leave {max(teaching, 0)}: use fewer "
+                "teachers or shots, or more data"
+            )
+        if arm.method == "voted" and round(arm.teachers.held_out * per_silo) < 1:
+            raise ConfigError(f"arm {arm.name!r} votes with held-out examples: set teachers.held_out above 0")
+        if arm.method == "manual" and not corpus.task.instruction:
+            raise ConfigError(f"arm {arm.name!r}: task {corpus.task.name!r} has no hand-written instruction; add task.instruction")
+
+
+def facts(corpus: Corpus) -> dict[str, Any]:
+    """What a run folder remembers of the data: where it is from, counts, and a digest that tells whether it changed."""
+    digest = hashlib.sha256()
+    for example in (*corpus.train, *corpus.test):
+        digest.update(corpus.task.render(example).encode() + b"\0")
+    return {
+        "source": corpus.source,
+        "train_examples": len(corpus.train),
+        "test_examples": len(corpus.test),
+        "sha256": digest.hexdigest(),
+    }

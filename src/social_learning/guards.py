@@ -1,0 +1,165 @@
+"""Guards: what may leave a silo. Each looks at one item that is about to leave, and passes, mends or drops it.
+
+Guards see private text; their results, which leave the silo, are counts.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, TypeVar
+
+from social_learning.distance import normalized_distance
+from social_learning.messages import GuardResult
+from social_learning.task import Example, Task
+
+LONG_FIELD_WORDS = 5
+"""A private field of at least this many words is a copy wherever it turns up; a shorter one only as a whole question."""
+
+
+class Origin:
+    """What an item is held against: the private examples of its silo, and the private text its model was shown."""
+
+    def __init__(self, task: Task, private: Sequence[Example], prompt: str = "") -> None:
+        self.task = task
+        self.prompt = prompt
+        self._private = private
+
+    @cached_property
+    def questions(self) -> frozenset[str]:
+        """All private questions, normalised."""
+        return frozenset(normalise(self.task.question(example.fields)) for example in self._private)
+
+    @cached_property
+    def long_fields(self) -> tuple[str, ...]:
+        """All private fields of at least LONG_FIELD_WORDS words, normalised."""
+        fields = {normalise(text) for example in self._private for text in example.fields.values()}
+        return tuple(sorted(text for text in fields if text.count(" ") + 1 >= LONG_FIELD_WORDS))
+
+    def with_prompt(self, prompt: str) -> "Origin":
+        """Return the same origin for items written after `prompt`; what was worked out is kept."""
+        other = Origin(self.task, self._private, prompt)
+        other.__dict__.update({name: self.__dict__[name] for name in ("questions", "long_fields") if name in self.__dict__})
+        return other
+
+
+class Guard(Protocol):
+    """Looks at items on their way out. The origin tells what is private."""
+
+    @property
+    def name(self) -> str:
+        """The guard's name in the experiment file and in results."""
+
+    def check_text(self, item: str, origin: Origin) -> str | None:
+        """Return the text as it may leave (the same, or mended), or None to drop it.
+
+        `item` is an instruction, or one field of an example.
+        """
+
+    def check_example(self, example: Example, origin: Origin) -> Example | None:
+        """Return the example as it may leave, or None to drop it."""
+
+
+def normalise(text: str) -> str:
+    """Return `text` without case, accents' forms and runs of blanks: what counts as the same wording."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+@dataclass(frozen=True)
+class NoCopies:
+    """Drops an example whose question is word for word a private one, and any item that holds a private field of five or
+    more words word for word (blanks and case apart)."""
+
+    name: str = "no_copies"
+
+    def check_text(self, item: str, origin: Origin) -> str | None:
+        """Drop a text that holds a long private field, or is part of one at that length."""
+        text = normalise(item)
+        long = text.count(" ") + 1 >= LONG_FIELD_WORDS
+        copied = any(private in text or (long and text in private) for private in origin.long_fields)
+        return None if copied else item
+
+    def check_example(self, example: Example, origin: Origin) -> Example | None:
+        """Drop an example with a private question, or with a field that copies one."""
+        if normalise(origin.task.question(example.fields)) in origin.questions:
+            return None
+        return example if all(self.check_text(text, origin) is not None for text in example.fields.values()) else None
+
+
+@dataclass(frozen=True)
+class MinDistance:
+    """Drops what is closer than `least` (in [0, 1]) to the private text its model was shown, by normalised distance."""
+
+    least: float
+    name: str = "min_distance"
+
+    def check_text(self, item: str, origin: Origin) -> str | None:
+        """Drop a text that is too close."""
+        return item if normalized_distance(item, origin.prompt) >= self.least else None
+
+    def check_example(self, example: Example, origin: Origin) -> Example | None:
+        """Drop an example whose question and answer, as one text, are too close."""
+        return example if self.check_text(origin.task.render(example), origin) is not None else None
+
+
+@dataclass(frozen=True)
+class PlainText:
+    """Takes control and invisible characters out of a text; drops what broken decoding left (U+FFFD)."""
+
+    name: str = "plain_text"
+
+    def check_text(self, item: str, origin: Origin) -> str | None:
+        """Mend or drop a text."""
+        if "\ufffd" in item:
+            return None
+        return "".join(c for c in item if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
+
+    def check_example(self, example: Example, origin: Origin) -> Example | None:
+        """Mend or drop an example, field by field."""
+        fields = {name: self.check_text(text, origin) for name, text in example.fields.items()}
+        mended = {name: text for name, text in fields.items() if text}
+        answer = self.check_text(example.answer, origin)
+        return Example(fields=mended, answer=answer) if len(mended) == len(fields) and answer else None
+
+
+Item = TypeVar("Item", Example, str)
+
+
+class Door:
+    """The guards of one teacher, in order, and a count of what each of them did."""
+
+    def __init__(self, guards: Iterable[Guard]) -> None:
+        self._guards = tuple(guards)
+        self._passed, self._mended, self._dropped = Counter[str](), Counter[str](), Counter[str]()
+
+    def let_out_example(self, example: Example, origin: Origin) -> Example | None:
+        """Return the example as it may leave, or None."""
+        return self._through(example, lambda guard, item: guard.check_example(item, origin))
+
+    def let_out_text(self, text: str, origin: Origin) -> str | None:
+        """Return the text as it may leave, or None."""
+        return self._through(text, lambda guard, item: guard.check_text(item, origin))
+
+    def _through(self, item: Item, check: Callable[[Guard, Item], Item | None]) -> Item | None:
+        for guard in self._guards:
+            checked = check(guard, item)
+            if checked is None:
+                self._dropped[guard.name] += 1
+                return None
+            (self._passed if checked == item else self._mended)[guard.name] += 1
+            item = checked
+        return item
+
+    def results(self) -> tuple[GuardResult, ...]:
+        """Return what each guard did so far, in order."""
+        return tuple(
+            GuardResult(
+                guard=guard.name,
+                passed=self._passed[guard.name],
+                mended=self._mended[guard.name],
+                dropped=self._dropped[guard.name],
+            )
+            for guard in self._guards
+        )

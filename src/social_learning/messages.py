@@ -1,0 +1,128 @@
+"""Messages: everything a student and its teachers say to each other, as frozen values with a canonical JSON form.
+
+A request says what is wanted, never how a teacher finds it. A reply holds what left the silo and nothing else. These types
+are the whole wire format: transports carry their JSON and know nothing of teaching.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from social_learning.task import Example
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class RequestExamples(_Frozen):
+    """Asks each teacher for up to `count` new examples, written by its model after `shots` private ones.
+
+    `way`: `plain` shows the examples as they are and lets the model continue (the paper's procedure); `label-first` asks for
+    a class and then for the question, about equally often for each class. `self_check` drops an example when the teacher's
+    model, shown its private examples, gives it another label. `samples` continuations are drawn, at `temperature` and
+    `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class where `way` is label-first).
+    """
+
+    kind: Literal["examples"] = "examples"
+    round: int = Field(ge=0)
+    count: int = Field(ge=1)
+    shots: int = Field(ge=1)
+    samples: int = Field(ge=1)
+    way: Literal["plain", "label-first"] = "plain"
+    self_check: bool = False
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+
+
+class RequestOriginals(_Frozen):
+    """Asks for `count` private examples word for word: the baseline that breaks privacy. Teachers refuse it unless built to
+    allow it."""
+
+    kind: Literal["originals"] = "originals"
+    round: int = Field(ge=0)
+    count: int = Field(ge=1)
+
+
+class RequestVote(_Frozen):
+    """Asks each teacher which candidate its held-out examples make most likely."""
+
+    kind: Literal["vote"] = "vote"
+    round: int = Field(ge=0)
+    candidates: tuple[Example, ...] = Field(min_length=1)
+
+
+class RequestInstruction(_Frozen):
+    """Asks for an instruction: a task description written by the teacher's model after `shots` private examples.
+
+    `samples` are drawn; the one of lowest perplexity that passes the guards is sent.
+    """
+
+    kind: Literal["instruction"] = "instruction"
+    round: int = Field(ge=0)
+    shots: int = Field(ge=1)
+    samples: int = Field(ge=1)
+    temperature: float = Field(default=0.7, gt=0)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+
+
+class GuardResult(_Frozen):
+    """What one guard did to one reply: how many items it let pass, changed, and dropped."""
+
+    guard: str
+    passed: int = Field(ge=0)
+    mended: int = Field(default=0, ge=0)
+    dropped: int = Field(default=0, ge=0)
+
+
+class _Reply(_Frozen):
+    teacher: str
+    round: int = Field(ge=0)
+    guards: tuple[GuardResult, ...] = ()
+
+
+class ReplyExamples(_Reply):
+    """Examples that a teacher lets out, and how many it discarded, by reason. Answers both example requests."""
+
+    kind: Literal["examples"] = "examples"
+    examples: tuple[Example, ...]
+    discarded: dict[str, int] = Field(default_factory=dict)
+
+
+class ReplyVote(_Reply):
+    """The index of the candidate that a teacher votes for."""
+
+    kind: Literal["vote"] = "vote"
+    choice: int = Field(ge=0)
+
+
+class ReplyInstruction(_Reply):
+    """A teacher's instruction; None where no draft passed its guards."""
+
+    kind: Literal["instruction"] = "instruction"
+    instruction: str | None
+    discarded: dict[str, int] = Field(default_factory=dict)
+
+
+Request = Annotated[
+    RequestExamples | RequestOriginals | RequestVote | RequestInstruction, Field(discriminator="kind")
+]
+Reply = Annotated[ReplyExamples | ReplyVote | ReplyInstruction, Field(discriminator="kind")]
+
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+_REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
+
+
+def to_json(message: Request | Reply) -> str:
+    """Return the canonical JSON of a message: one line, fields in the order they are declared, no blanks."""
+    return message.model_dump_json()
+
+
+def request_from_json(text: str | bytes) -> Request:
+    """Read a request; raises pydantic.ValidationError, which never repeats the input."""
+    return _REQUEST.validate_json(text)
+
+
+def reply_from_json(text: str | bytes) -> Reply:
+    """Read a reply; raises pydantic.ValidationError, which never repeats the input."""
+    return _REPLY.validate_json(text)

@@ -1,0 +1,152 @@
+"""The call cache: every finished call of a model, by content, in one SQLite file.
+
+A key is the SHA-256 of the model's identity and the whole request: prompt, sampling with its seed, number of the sample,
+template version. Values are answers; prompts are never stored. The file belongs to whoever may see the answers: a teacher's lies
+in its silo's private folder.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from social_learning.errors import RunFolderError
+from social_learning.models.base import ChatTurn, Completion, LanguageModel, Prompt, Sampling, Score, Usage
+
+TEMPLATE_VERSION = 1
+"""Raise when the way prompts are put together by a backend changes, so that old answers are not taken for new ones."""
+
+_LOOKUP_CHUNK = 500
+
+
+class CallCache:
+    """A file of finished calls. Each batch of answers is written whole or not at all, and is on disk before it is used."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID")
+        except (sqlite3.Error, OSError) as error:
+            raise RunFolderError(f"cannot use the call cache {path}: {error}; move the file away to start afresh") from None
+
+    def find(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the answers that are known, by key."""
+        known: dict[str, str] = {}
+        for first in range(0, len(keys), _LOOKUP_CHUNK):
+            part = keys[first : first + _LOOKUP_CHUNK]
+            marks = ",".join("?" * len(part))
+            known.update(self._connection.execute(f"SELECT key, answer FROM calls WHERE key IN ({marks})", part))
+        return known
+
+    def keep(self, answers: Iterable[tuple[str, str]]) -> None:
+        """Write a batch of answers, all or none."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?)", answers)
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+class CachedModel:
+    """A LanguageModel that asks another one only what is not in its cache, and counts what it was asked.
+
+    Without a cache it only counts.
+    """
+
+    def __init__(self, model: LanguageModel, cache: CallCache | None) -> None:
+        self._model = model
+        self._cache = cache
+        self.usage = Usage()
+
+    @property
+    def name(self) -> str:
+        """The wrapped model's name."""
+        return self._model.name
+
+    @property
+    def identity(self) -> str:
+        """The wrapped model's identity."""
+        return self._model.identity
+
+    @property
+    def context_length(self) -> int:
+        """The wrapped model's context length."""
+        return self._model.context_length
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens `text` has."""
+        return self._model.count_tokens(text)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        """Return `samples` completions for each prompt; only prompts with a sample that is not cached reach the model."""
+        keys = {prompt: [self._generate_key(prompt, sampling, s) for s in range(samples)] for prompt in prompts}
+        known = self._find([key for row in keys.values() for key in row])
+        new = [prompt for prompt, row in keys.items() if any(key not in known for key in row)]
+        if new:
+            made = self._model.generate(new, sampling, samples)
+            fresh = {k: _pack(c) for p, row in zip(new, made, strict=True) for k, c in zip(keys[p], row, strict=True)}
+            self._keep(fresh)
+            known.update(fresh)
+        results = [[_unpack_completion(known[key]) for key in keys[prompt]] for prompt in prompts]
+        flat = [completion for row in results for completion in row]
+        self._count(len(flat), (len(prompts) - len(new)) * samples, [(c.prompt_tokens, c.tokens) for c in flat])
+        return results
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        """Return the log-likelihood of each continuation; only pairs that are not cached reach the model."""
+        keys = {pair: self._score_key(*pair) for pair in pairs}
+        known = self._find(list(keys.values()))
+        new = [pair for pair, key in keys.items() if key not in known]
+        if new:
+            fresh = {keys[pair]: _pack(score) for pair, score in zip(new, self._model.score(new), strict=True)}
+            self._keep(fresh)
+            known.update(fresh)
+        results = [_unpack_score(known[keys[pair]]) for pair in pairs]
+        self._count(len(pairs), len(pairs) - len(new), [(s.prompt_tokens + s.tokens, 0) for s in results])
+        return results
+
+    def _find(self, keys: list[str]) -> dict[str, str]:
+        return self._cache.find(keys) if self._cache else {}
+
+    def _keep(self, answers: dict[str, str]) -> None:
+        if self._cache:
+            self._cache.keep(answers.items())
+
+    def _count(self, calls: int, cached: int, tokens: list[tuple[int, int]]) -> None:
+        self.usage += Usage(calls, sum(t[0] for t in tokens), sum(t[1] for t in tokens), cached)
+
+    def _generate_key(self, prompt: Prompt, sampling: Sampling, sample: int) -> str:
+        chance = [sampling.temperature, sampling.top_p, sampling.seed, sample] if sampling.temperature else None
+        return self._key("generate", _prompt(prompt), sampling.max_tokens, sampling.stop, chance)
+
+    def _score_key(self, prompt: Prompt, continuation: str) -> str:
+        return self._key("score", _prompt(prompt), continuation)
+
+    def _key(self, *request: object) -> str:
+        text = json.dumps([TEMPLATE_VERSION, self._model.identity, *request])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _prompt(prompt: Prompt) -> list[str]:
+    return ["chat", prompt.content] if isinstance(prompt, ChatTurn) else ["text", prompt]
+
+
+def _pack(answer: Completion | Score) -> str:
+    if isinstance(answer, Completion):
+        return json.dumps([answer.text, answer.logprobs, answer.finish, answer.prompt_tokens])
+    return json.dumps([answer.logprob, answer.tokens, answer.greedy, answer.prompt_tokens])
+
+
+def _unpack_completion(packed: str) -> Completion:
+    text, logprobs, finish, prompt_tokens = json.loads(packed)
+    return Completion(text, tuple(logprobs), finish, prompt_tokens)
+
+
+def _unpack_score(packed: str) -> Score:
+    return Score(*json.loads(packed))

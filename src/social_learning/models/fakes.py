@@ -1,0 +1,131 @@
+"""Fakes: deterministic stand-ins for language models, for tests and dry runs. They know no language.
+
+Both read a few-shot prompt as blocks between blank lines and answer the last, unfinished block from the others, so a whole
+experiment plays through on them: `CopycatModel` repeats what it was shown (every audit must flag it), `MixerModel` writes new
+examples by mixing words of those it was shown.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from social_learning.models.base import ChatTurn, Completion, Finish, Prompt, Sampling, Score
+from social_learning.seeds import generator
+
+_TOKEN = re.compile(r"\S+|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A prompt as a fake reads it: how each finished block goes on after the marker, and the question before the marker."""
+
+    marker: str
+    known: list[tuple[str, str]]
+    question: str
+
+
+class FakeModel:
+    """What the fakes share. `count` replaces the default token count (words and line breaks)."""
+
+    def __init__(self, name: str, context_length: int = 8192, count: Callable[[str], int] | None = None) -> None:
+        self._name = name
+        self._context_length = context_length
+        self._count = count or (lambda text: len(_TOKEN.findall(text)))
+
+    @property
+    def name(self) -> str:
+        """The name it was loaded by."""
+        return self._name
+
+    @property
+    def identity(self) -> str:
+        """Its name: a fake has no weights."""
+        return self._name
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens a prompt and its continuation may have together."""
+        return self._context_length
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens `text` has."""
+        return self._count(text)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        """Return `samples` completions for each prompt, made of the prompt's own blocks."""
+        return [[self._complete(_text(prompt), sampling, s) for s in range(samples)] for prompt in prompts]
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        """Score continuations as a nearest-neighbour learner would: by how similar blocks go on."""
+        return [self._score(_text(prompt), continuation) for prompt, continuation in pairs]
+
+    def _complete(self, prompt: str, sampling: Sampling, sample: int) -> Completion:
+        reading = _read(prompt)
+        if sampling.temperature == 0:
+            text = max(reading.known, key=lambda known: _similarity(known[0], reading.question), default=("", ""))[1]
+        else:
+            text = self._write(reading, generator(sampling.seed, "fake", sample))
+        text += "\n\n" + reading.marker
+        cut = min((text.index(stop) for stop in sampling.stop if stop in text), default=len(text))
+        words = list(re.finditer(r"\s*\S+", text[:cut]))
+        finish: Finish = "stop" if len(words) <= sampling.max_tokens else "length"
+        text = text[:cut] if finish == "stop" else text[: words[sampling.max_tokens].start()]
+        tokens = max(1, min(self._count(text), sampling.max_tokens))
+        logprobs = tuple(-1 - (len(text) + n) % 7 / 7 for n in range(tokens))
+        return Completion(text, logprobs, finish, self._count(prompt))
+
+    def _write(self, reading: _Reading, rng: np.random.Generator) -> str:
+        if not reading.known:
+            return " nothing to go by"
+        alike = [after for before, after in reading.known if before.strip() == reading.question.strip()]
+        return (alike or [after for _, after in reading.known])[rng.integers(len(alike or reading.known))]
+
+    def _score(self, prompt: str, continuation: str) -> Score:
+        reading = _read(prompt)
+        weights = [math.exp(8 * _similarity(question, reading.question)) for question, _ in reading.known]
+        hits = [w for w, (_, after) in zip(weights, reading.known, strict=True) if after.startswith(continuation)]
+        tokens = max(1, self._count(continuation))
+        if hits:
+            logprob = math.log((sum(hits) + 0.01) / (sum(weights) + 0.02))
+            return Score(logprob, tokens, logprob > math.log(0.5), self._count(prompt))
+        return Score(tokens * (-5 + 2 * _similarity(prompt, continuation)), tokens, False, self._count(prompt))
+
+
+class CopycatModel(FakeModel):
+    """Repeats an example of its prompt, word for word."""
+
+
+class MixerModel(FakeModel):
+    """Writes examples by swapping words of one example of its prompt for words of others; the last line stays as it is."""
+
+    def _write(self, reading: _Reading, rng: np.random.Generator) -> str:
+        text = super()._write(reading, rng)
+        pool = [word for _, after in reading.known for word in after.split("\n")[0].split()] or ["word"]
+        head, line_break, tail = text.partition("\n")
+        words = [pool[rng.integers(len(pool))] if rng.random() < 0.6 else word for word in head.split()]
+        return " " * text.startswith(" ") + " ".join(words) + line_break + tail
+
+
+def _text(prompt: Prompt) -> str:
+    return prompt.content if isinstance(prompt, ChatTurn) else prompt
+
+
+def _read(prompt: str) -> _Reading:
+    *blocks, last = prompt.split("\n\n")
+    question, _, marker = last.rstrip().rpartition("\n")
+    marker = marker.split()[-1] if marker else ""
+    known = []
+    for block in blocks:
+        before, found, after = block.partition(marker) if marker else ("", "x", block)
+        if found and after.strip():
+            known.append((before, after))
+    return _Reading(marker, known, question or last)
+
+
+def _similarity(left: str, right: str) -> float:
+    """Jaccard similarity of the two texts' words."""
+    a, b = set(left.lower().split()), set(right.lower().split())
+    return len(a & b) / len(a | b) if a | b else 0.0

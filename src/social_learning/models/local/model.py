@@ -1,0 +1,123 @@
+"""LocalModel: the LanguageModel that runs in this process, on transformers."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from transformers import AttentionInterface
+
+from social_learning.errors import ContextLengthError, ModelError
+from social_learning.models.base import Completion, Finish, Prompt, Sampling, Score
+from social_learning.models.local.attention import IMPLEMENTATION, shared_prefix_attention
+from social_learning.models.local.engine import Draft, Engine
+from social_learning.models.local.loading import Loaded, load
+from social_learning.models.local.tokens import Tokenizer
+
+AttentionInterface.register(IMPLEMENTATION, shared_prefix_attention)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class LocalModel:
+    """A causal language model of transformers in this process, on CPU or CUDA."""
+
+    def __init__(self, name: str, loaded: Loaded) -> None:
+        self._name = name
+        self._tokenizer = Tokenizer(loaded.tokenizer)
+        self._engine = Engine(loaded.model)
+        self._context_length = loaded.context_length
+        kind = str(self._engine.dtype).removeprefix("torch.")
+        self._identity = f"{name} {loaded.digest[:16]} {kind}"
+
+    @property
+    def name(self) -> str:
+        """The name it was loaded by."""
+        return self._name
+
+    @property
+    def identity(self) -> str:
+        """Name, first 16 hex digits of the weights' digest, and number format."""
+        return self._identity
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens a prompt and its continuation may have together."""
+        return self._context_length
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens `text` has."""
+        return self._tokenizer.count(text)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        """Return `samples` completions for each prompt; see LanguageModel."""
+        if samples < 1:
+            raise ModelError(f"samples must be 1 or more, not {samples}")
+        ids = [self._tokenizer.for_generation(prompt) for prompt in prompts]
+        for tokens in ids:
+            self._check_length(len(tokens), sampling.max_tokens)
+        drafts = self._engine.generate(ids, sampling, samples, lambda draft: self._ended(draft, sampling.stop))
+        return [
+            [self._completion(draft, sampling.stop, len(tokens)) for draft in row]
+            for row, tokens in zip(drafts, ids, strict=True)
+        ]
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        """Return the log-likelihood of each continuation after its prompt; see LanguageModel."""
+        sequences = [self._tokenizer.for_scoring(prompt, continuation) for prompt, continuation in pairs]
+        for sequence in sequences:
+            self._check_length(len(sequence.ids), 0)
+        scored = self._engine.score(sequences)
+        return [
+            Score(math.fsum(logprobs), len(logprobs), greedy, sequence.start)
+            for (logprobs, greedy), sequence in zip(scored, sequences, strict=True)
+        ]
+
+    def _check_length(self, prompt: int, new: int) -> None:
+        if prompt + new > self._context_length:
+            asked = f"a prompt of {prompt} tokens" + (f" with {new} to generate" if new else "")
+            raise ContextLengthError(
+                f"{asked} does not fit the {self._context_length} tokens of context of {self._name}: "
+                "use fewer shots, shorter examples, or a model with a longer context"
+            )
+
+    def _ended(self, draft: Draft, stop: tuple[str, ...]) -> bool:
+        if draft.tokens[-1] in self._tokenizer.end_ids:
+            return True
+        return bool(stop) and any(text in self._tokenizer.decode(draft.tokens) for text in stop)
+
+    def _completion(self, draft: Draft, stop: tuple[str, ...], prompt_tokens: int) -> Completion:
+        text = self._tokenizer.decode(draft.tokens)
+        cuts = [text.index(s) for s in stop if s in text]
+        finish: Finish = "stop" if draft.stopped else "length"
+        return Completion(text[: min(cuts)] if cuts else text, tuple(draft.logprobs), finish, prompt_tokens)
+
+
+def load_local(name: str, dtype: str = "auto", device: str = "auto") -> LocalModel:
+    """Load a local model. `dtype`: auto, float32, bfloat16 or float16; `device`: auto, cpu, cuda, cuda:1, ...
+
+    `auto` takes CUDA where there is one; and bfloat16 on CUDA and on processors that compute in it, float32 elsewhere.
+    Raises ModelError for a device or number format that is not to be had.
+    """
+    where = _device(device)
+    if dtype != "auto" and dtype not in DTYPES:
+        raise ModelError(f"unknown dtype {dtype!r}: use auto, {', '.join(DTYPES)}")
+    kind = DTYPES[dtype] if dtype != "auto" else (torch.bfloat16 if _computes_bfloat16(where) else torch.float32)
+    return LocalModel(name, load(name, kind, where))
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        where = torch.device(device)
+    except RuntimeError:
+        raise ModelError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N") from None
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device 'cuda' was asked for, but this PyTorch sees no CUDA GPU: use device 'cpu'")
+    return where
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

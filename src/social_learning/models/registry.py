@@ -1,0 +1,36 @@
+"""The registry: from a model's name to a model."""
+
+import importlib.util
+from typing import Any
+
+from social_learning.errors import ModelError
+from social_learning.models.base import LanguageModel
+from social_learning.models.fakes import CopycatModel, MixerModel
+
+FAKES = {"fake:copycat": CopycatModel, "fake:mixer": MixerModel}
+
+
+def load_model(name: str, **options: Any) -> LanguageModel:
+    """Load a model by name.
+
+    `smollm2-135m-instruct` is the embedded default; a folder or a Hub id (`org/name`, `org/name@revision`) is loaded by
+    transformers in this process, with the options `dtype` (auto, float32, bfloat16, float16) and `device` (auto, cpu, cuda);
+    `fake:copycat` and `fake:mixer` are deterministic stand-ins that know no language.
+
+    Raises ModelError, saying what to do, for unknown names and options, and for a missing extra.
+    """
+    if name.startswith("fake:"):
+        if name not in FAKES:
+            raise ModelError(f"no fake named {name!r}: there are {', '.join(FAKES)}")
+        return FAKES[name](name)
+    unknown = set(options) - {"dtype", "device"}
+    if unknown:
+        raise ModelError(f"unknown model option {min(unknown)!r}: local models take dtype and device")
+    missing = [module for module in ("torch", "transformers") if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ModelError(
+            f"model {name!r} runs in this process and needs {' and '.join(missing)}: pip install 'social-learning[local]'"
+        )
+    from social_learning.models.local.model import load_local
+
+    return load_local(name, **options)

@@ -1,0 +1,1 @@
+"""Prompts: every word that is sent to a model, one file for each purpose."""

@@ -1,0 +1,1 @@
+"""Protocols: the ways of teaching, each a generator on the student's side."""

@@ -1,0 +1,49 @@
+"""What a protocol is: a generator that yields one request, is sent the replies, and returns a lesson in the end.
+
+This is the formal definition of the paper (arXiv 2312.11441, appendix A). It says nothing of where teachers live, so the same
+generator is driven over objects in this process or over a network.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+
+from social_learning.lesson import Lesson
+from social_learning.messages import Reply, ReplyExamples, ReplyInstruction, Request
+from social_learning.errors import TeachingError
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One round: a request, and the names of the teachers it goes to."""
+
+    request: Request
+    teachers: tuple[str, ...]
+
+
+Replies = Mapping[str, Reply]
+"""The replies of one round by teacher; teachers that did not answer are absent."""
+
+Protocol = Generator[Ask, Replies, Lesson]
+"""A way of teaching, under way."""
+
+
+def example_replies(replies: Replies) -> list[ReplyExamples]:
+    """Return the replies, in order, as replies with examples; raises TeachingError for any other kind."""
+    checked = []
+    for name, reply in replies.items():
+        if not isinstance(reply, ReplyExamples):
+            raise TeachingError(f"teacher {name!r} answered a request for examples with {reply.kind!r}")
+        checked.append(reply)
+    return checked
+
+
+def why_nothing(replies: list[ReplyExamples] | list[ReplyInstruction]) -> str:
+    """Say in words what was discarded and dropped on the teachers' side."""
+    counts: dict[str, int] = {}
+    for reply in replies:
+        for reason, count in reply.discarded.items():
+            counts[reason] = counts.get(reason, 0) + count
+        for guard in reply.guards:
+            counts[guard.guard] = counts.get(guard.guard, 0) + guard.dropped
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()) if count)
+    return f"discarded: {told}" if told else "nothing was discarded"

@@ -1,0 +1,155 @@
+"""Sharing examples: teachers send examples their models wrote, and the student picks among them at random, or by vote."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from social_learning.errors import TeachingError
+from social_learning.lesson import Lesson, Source
+from social_learning.messages import ReplyExamples, ReplyVote, RequestExamples, RequestVote
+from social_learning.protocols.base import Ask, Protocol, Replies, example_replies, why_nothing
+from social_learning.task import Example, Task
+
+MAX_ROUNDS = 6
+"""How often teachers are asked again while too few usable examples have come in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What teachers are asked for in each round, and how the student picks; see RequestExamples for the first eight.
+
+    `balanced` picks about equally many examples of each label, labels in turn.
+    """
+
+    shots: int
+    samples: int
+    count: int
+    temperature: float
+    top_p: float
+    way: Literal["plain", "label-first"]
+    self_check: bool
+    balanced: bool
+
+    def request(self, round: int) -> RequestExamples:
+        """Return the request of a round."""
+        return RequestExamples(
+            round=round,
+            count=self.count,
+            shots=self.shots,
+            samples=self.samples,
+            way=self.way,
+            self_check=self.self_check,
+            temperature=self.temperature,
+            top_p=self.top_p,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An example that came in, and from where."""
+
+    example: Example
+    source: Source
+
+
+def random_examples(
+    task: Task, teachers: Sequence[str], count: int, generation: Generation, rng: np.random.Generator
+) -> Protocol:
+    """Pick `count` of the teachers' examples at random (the paper's random aggregator).
+
+    Teachers are asked again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where that fails.
+    """
+    pool: list[Candidate] = []
+    heard: list[ReplyExamples] = []
+    for round in range(MAX_ROUNDS):
+        replies = yield Ask(generation.request(round), tuple(teachers))
+        heard.extend(example_replies(replies))
+        pool = _without_repeats(task, pool + _candidates(replies))
+        chosen = pick(task, pool, count, generation.balanced, rng) if len(pool) >= count else []
+        if len(chosen) == count:
+            return _lesson(task, chosen)
+    raise TeachingError(
+        f"{len(teachers)} teachers sent {len(pool)} usable examples in {MAX_ROUNDS} rounds, the lesson needs {count}; "
+        f"{why_nothing(heard)}"
+    )
+
+
+def voted_examples(
+    task: Task, teachers: Sequence[str], count: int, generation: Generation, rng: np.random.Generator
+) -> Protocol:
+    """Generate, vote, select, `count` times over (the paper's voting aggregator, appendix H).
+
+    Every teacher votes for the candidate that its held-out examples make likeliest; the one with most votes is chosen, a tie
+    is broken at random. An example that was chosen is no candidate again.
+    """
+    chosen: list[Candidate] = []
+    heard: list[ReplyExamples] = []
+    for turn in range(count + MAX_ROUNDS):
+        replies = yield Ask(generation.request(2 * turn), tuple(teachers))
+        heard.extend(example_replies(replies))
+        taken = {task.render(candidate.example) for candidate in chosen}
+        fresh = [c for c in _without_repeats(task, _candidates(replies)) if task.render(c.example) not in taken]
+        if generation.balanced and task.labels:
+            fresh = _rarest_label(task, fresh, chosen)
+        if not fresh:
+            continue
+        ballot = RequestVote(round=2 * turn + 1, candidates=tuple(candidate.example for candidate in fresh))
+        votes = yield Ask(ballot, tuple(teachers))
+        chosen.append(fresh[_winner(votes, len(fresh), rng)])
+        if len(chosen) == count:
+            return _lesson(task, chosen)
+    raise TeachingError(
+        f"{len(teachers)} teachers agreed on {len(chosen)} examples in {count + MAX_ROUNDS} rounds, the lesson needs {count}; "
+        f"{why_nothing(heard)}"
+    )
+
+
+def pick(
+    task: Task, pool: Sequence[Candidate], count: int, balanced: bool, rng: np.random.Generator
+) -> list[Candidate]:
+    """Pick `count` candidates at random; `balanced`: labels in turn, as far as the pool has them. The order is random too."""
+    order = [pool[i] for i in rng.permutation(len(pool))]
+    if not (balanced and task.labels):
+        return order[:count]
+    piles = [[c for c in order if c.example.answer == label] for label in rng.permutation(list(task.labels))]
+    return [pile[turn] for turn in range(len(order)) for pile in piles if turn < len(pile)][:count]
+
+
+def _candidates(replies: Replies) -> list[Candidate]:
+    return [
+        Candidate(example, Source(teacher=reply.teacher, round=reply.round))
+        for reply in example_replies(replies)
+        for example in reply.examples
+    ]
+
+
+def _without_repeats(task: Task, candidates: Sequence[Candidate]) -> list[Candidate]:
+    return list({task.render(candidate.example): candidate for candidate in reversed(candidates)}.values())[::-1]
+
+
+def _rarest_label(task: Task, fresh: list[Candidate], chosen: list[Candidate]) -> list[Candidate]:
+    """Only candidates of the label that the lesson has least of, among those on offer."""
+    counts = Counter(candidate.example.answer for candidate in chosen)
+    rarest = min((candidate.example.answer for candidate in fresh), key=lambda label: counts[label], default=None)
+    return [candidate for candidate in fresh if candidate.example.answer == rarest]
+
+
+def _winner(votes: Replies, candidates: int, rng: np.random.Generator) -> int:
+    """The index with most votes; ties are broken at random."""
+    tally = np.zeros(candidates, dtype=int)
+    for name, vote in votes.items():
+        if not isinstance(vote, ReplyVote) or vote.choice >= candidates:
+            raise TeachingError(f"teacher {name!r} did not answer with a vote for one of {candidates} candidates")
+        tally[vote.choice] += 1
+    return int(rng.choice(np.flatnonzero(tally == tally.max())))
+
+
+def _lesson(task: Task, chosen: Sequence[Candidate]) -> Lesson:
+    return Lesson(
+        task=task,
+        examples=tuple(candidate.example for candidate in chosen),
+        sources=tuple(candidate.source for candidate in chosen),
+    )

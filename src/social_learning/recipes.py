@@ -1,0 +1,54 @@
+"""Recipes: from an arm of the experiment file to the protocol that teaches it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from social_learning.config import Arm, GenerationTable
+from social_learning.protocols.base import Protocol
+from social_learning.protocols.baselines import manual_instruction, nothing, original_examples
+from social_learning.protocols.examples import Generation, random_examples, voted_examples
+from social_learning.protocols.instruction import one_instruction
+from social_learning.task import Task
+
+
+def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.random.Generator) -> Protocol:
+    """Return the protocol of one arm at one number of shots."""
+    if arm.method == "zero-shot":
+        return nothing(task)
+    if arm.method == "manual":
+        return manual_instruction(task)
+    if arm.method == "original":
+        return original_examples(task, teachers, shots, rng)
+    if arm.method == "instruction":
+        return one_instruction(task, teachers, arm.instruction.shots, arm.instruction.samples, rng)
+    aggregate = random_examples if arm.method == "generated" else voted_examples
+    return aggregate(task, teachers, shots, generation(arm.generation, task), rng)
+
+
+def generation(table: GenerationTable, task: Task) -> Generation:
+    """Fill in what the experiment file leaves to the recipe.
+
+    `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: the same for tasks without
+    labels; with labels, label first where the format allows it, self-check, labels balanced.
+    """
+    improve = table.recipe == "default" and bool(task.labels)
+    first = improve and task.can_label_first
+    return Generation(
+        shots=table.shots,
+        samples=table.samples,
+        count=table.keep,
+        temperature=table.temperature,
+        top_p=table.top_p,
+        way=table.way or ("label-first" if first else "plain"),
+        self_check=improve if table.self_check is None else table.self_check,
+        balanced=improve if table.balanced is None else table.balanced,
+    )
+
+
+def private_examples_needed(arm: Arm, task: Task) -> int:
+    """Return how many examples a teacher must have to teach from, for this arm."""
+    needs = {"original": max(arm.shots), "instruction": arm.instruction.shots}
+    if arm.method in ("generated", "voted"):
+        return generation(arm.generation, task).shots
+    return needs.get(arm.method, 0)

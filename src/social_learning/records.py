@@ -1,0 +1,181 @@
+"""Records: the run folder. What was asked, what left each silo, what came out; and what a run that was killed goes on from.
+
+    run.json                    settings as run, versions, models, data; what a resumed run must agree with
+    cells/NAME/messages.jsonl   every reply that left a silo, with its request, in order
+    cells/NAME/lesson.json      what the student learned
+    cells/NAME/cell.json        outcome per test row, usage, seconds; written last: a cell that has it is finished
+    results.json, results.csv   one entry per arm
+    report.html                 the report
+
+Private examples of the `original` arm are left out unless the experiment says otherwise, and test questions and students' answers
+are never written: outcomes are one letter per row.
+"""
+
+import csv
+import io
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from social_learning.config import Experiment
+from social_learning.errors import RunFolderError
+from social_learning.lesson import Lesson
+from social_learning.messages import Reply, ReplyExamples, Request, RequestOriginals
+from social_learning.results import Cell, CellKey, Result
+
+PACKAGES = ("social-learning", "torch", "transformers", "tokenizers", "numpy", "scipy", "pydantic")
+FORMAT = 1
+
+
+class RunFolder:
+    """A run's folder, held by one process at a time. Use as a context manager."""
+
+    def __init__(self, path: Path, experiment: Experiment) -> None:
+        self.path = path
+        self._experiment = experiment
+        self._lock = FileLock(path / ".lock")
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunFolderError(f"{self.path} is in use by another run: wait for it, or give another folder with --out") from None
+        except OSError as error:
+            raise RunFolderError(f"cannot write to {self.path}: {error.strerror}; give another folder with --out") from None
+        try:
+            self._check()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _check(self) -> None:
+        """Refuse a folder that holds something else."""
+        found = self._manifest()
+        if found is None:
+            if any(entry.name != ".lock" for entry in self.path.iterdir()):
+                raise RunFolderError(f"{self.path} is not empty and holds no run: give another folder with --out")
+            return
+        if found.get("fingerprint") != self._experiment.fingerprint or found.get("format") != FORMAT:
+            raise RunFolderError(
+                f"{self.path} holds a run with other settings: give another folder with --out, or delete this one"
+            )
+
+    def _manifest(self) -> dict[str, Any] | None:
+        file = self.path / "run.json"
+        if not file.exists():
+            return None
+        found = read_json(file)
+        return found if isinstance(found, dict) else {}
+
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """Write down what this run depends on; raises RunFolderError where a run that is resumed depended on something else."""
+        found = self._manifest()
+        if found is None:
+            table = {
+                "format": FORMAT,
+                "fingerprint": self._experiment.fingerprint,
+                "experiment": self._experiment.model_dump(mode="json"),
+                "versions": versions(),
+                **facts,
+            }
+            write_file(self.path / "run.json", json.dumps(table, indent=2) + "\n")
+            return
+        for name, value in facts.items():
+            if found.get(name) != value:
+                raise RunFolderError(
+                    f"{self.path} was begun with other {name} ({_short(found.get(name))}, now {_short(value)}): give another "
+                    "folder with --out, or delete this one"
+                )
+
+    def finished(self, key: CellKey) -> Cell | None:
+        """Return a cell that an earlier run finished, or None."""
+        file = self.path / "cells" / key.name / "cell.json"
+        return Cell.from_table(read_json(file)) if file.exists() else None
+
+    def messages(self, key: CellKey) -> "MessageLog":
+        """Open the log of what leaves silos in one cell; what an earlier, killed run wrote there is replaced."""
+        return MessageLog(self.path / "cells" / key.name / "messages.jsonl", self._experiment.privacy.record_originals)
+
+    def finish(self, cell: Cell, lesson: Lesson, original: bool) -> None:
+        """Write a cell's lesson and outcome. The lesson of an `original` cell is private, and left out by default."""
+        folder = self.path / "cells" / cell.key.name
+        if not original or self._experiment.privacy.record_originals:
+            write_file(folder / "lesson.json", lesson.to_json())
+        write_file(folder / "cell.json", json.dumps(cell.to_table()) + "\n")
+
+    def write_results(self, result: Result) -> None:
+        """Write results.json and results.csv."""
+        table = {**result.to_table(), "experiment": result.experiment, "compared_with": result.compared_with}
+        write_file(self.path / "results.json", json.dumps(table, indent=2) + "\n")
+        rows = io.StringIO()
+        writer = csv.DictWriter(rows, fieldnames=list(result.to_table()["arms"][0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(result.to_table()["arms"])
+        write_file(self.path / "results.csv", rows.getvalue())
+
+
+class MessageLog:
+    """The log of what left silos in one cell: one JSON line per reply, written before the student sees it."""
+
+    def __init__(self, path: Path, record_originals: bool) -> None:
+        self._path = path
+        self._record_originals = record_originals
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+
+    def __call__(self, request: Request, reply: Reply) -> None:
+        """Append one reply and its request."""
+        told = reply.model_dump(mode="json")
+        if isinstance(request, RequestOriginals) and isinstance(reply, ReplyExamples) and not self._record_originals:
+            told["examples"] = []
+            told["withheld"] = len(reply.examples)
+        line = {"bytes": len(reply.model_dump_json().encode()), "request": request.model_dump(mode="json"), "reply": told}
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run folder; raises RunFolderError where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RunFolderError(f"{path} is damaged: delete it to have that part done again") from None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of this package and of what it computes with."""
+    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,6 @@
+"""Report: from a run folder to a terminal table and one HTML page. Computes nothing."""
+
+from social_learning.report.html import write_report
+from social_learning.report.terminal import show_result
+
+__all__ = ["show_result", "write_report"]

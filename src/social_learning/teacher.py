@@ -1,0 +1,239 @@
+"""Teachers: `Teacher.answer` is the only door out of a silo.
+
+The types guard the channel, not the content: a teacher's model can still write a private row into its reply. Catching that is
+the guards' job, measuring it the audit's.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from social_learning.errors import DataError, ModelError
+from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText
+from social_learning.messages import (
+    Reply,
+    ReplyExamples,
+    ReplyInstruction,
+    ReplyVote,
+    Request,
+    RequestExamples,
+    RequestInstruction,
+    RequestOriginals,
+    RequestVote,
+)
+from social_learning.models.base import ChatTurn, LanguageModel, Sampling
+from social_learning.prompts.instruction import instruction_request
+from social_learning.prompts.shots import label_first_prompt, new_example_prompt, question_prompt
+from social_learning.seeds import child_seed, generator
+from social_learning.silo import Silo
+from social_learning.task import SEPARATOR, Example
+
+INSTRUCTION_TOKENS = 256
+"""The longest instruction a teacher writes, in tokens."""
+
+VOTE_SHOTS = 16
+"""How many held-out examples a teacher judges candidates after, at most: the first ones of its random split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new example before it may leave: its perplexity, and the private prompt it was written after."""
+
+    example: Example
+    perplexity: float
+    prompt: str
+
+
+class Teacher:
+    """A silo, a language model, and the guards between them and the world.
+
+    `seed` fixes every choice the teacher makes: the same request gets the same reply. A teacher sends private examples word for
+    word only if built with `allow_originals`, which exists for the baseline and the positive control.
+    """
+
+    def __init__(
+        self,
+        silo: Silo,
+        model: LanguageModel,
+        *,
+        guards: Sequence[Guard] = (PlainText(), NoCopies()),
+        seed: int = 0,
+        allow_originals: bool = False,
+    ) -> None:
+        self.name = silo.name
+        self._silo = silo
+        self._task = silo.task
+        self._model = model
+        self._guards = tuple(guards)
+        self._seed = seed
+        self._allow_originals = allow_originals
+
+    def __repr__(self) -> str:
+        return f"Teacher({self.name!r}, {self._silo!r}, model {self._model.name!r})"
+
+    @cached_property
+    def _origin(self) -> Origin:
+        return Origin(self._task, self._silo.everything)
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request from this silo.
+
+        Raises DataError where the silo is too small for what is asked, and ModelError where originals are asked of a teacher
+        that does not allow it.
+        """
+        if isinstance(request, RequestExamples):
+            return self._answer_examples(request)
+        if isinstance(request, RequestInstruction):
+            return self._answer_instruction(request)
+        if isinstance(request, RequestVote):
+            return self._answer_vote(request)
+        return self._answer_originals(request)
+
+    # Examples
+
+    def _answer_examples(self, request: RequestExamples) -> ReplyExamples:
+        rng = generator(self._seed, request.kind, request.round)
+        shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
+        discarded = Counter[str]()
+        door = Door(self._guards)
+        drafts = []
+        for draft in self._drafts(request, shots, discarded):
+            origin = self._origin.with_prompt(draft.prompt)
+            example = door.let_out_example(draft.example, origin)
+            if example is not None:
+                drafts.append(Draft(example, draft.perplexity, draft.prompt))
+        if request.self_check and drafts:
+            agreed = self._agrees(shots, [draft.example for draft in drafts])
+            discarded["self_check"] += agreed.count(False)
+            drafts = [draft for draft, agrees in zip(drafts, agreed, strict=True) if agrees]
+        return ReplyExamples(
+            teacher=self.name,
+            round=request.round,
+            guards=door.results(),
+            examples=tuple(self._best(drafts, request)),
+            discarded=dict(sorted((+discarded).items())),
+        )
+
+    def _drafts(self, request: RequestExamples, shots: Sequence[Example], discarded: Counter[str]) -> list[Draft]:
+        """Sample continuations and read examples from them; malformed and repeated ones are discarded."""
+        labels: Sequence[str | None] = self._task.labels if request.way == "label-first" else (None,)
+        if labels != (None,) and not self._task.can_label_first:
+            raise ModelError(f"task {self._task.name!r} cannot be told label first: its answer has no line of its own")
+        prompts = [
+            new_example_prompt(self._task, shots) if label is None else label_first_prompt(self._task, shots, label)
+            for label in labels
+        ]
+        sampling = Sampling(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_tokens=self._task.max_example_tokens,
+            stop=self._stops(),
+            seed=child_seed(self._seed, request.kind, request.round, "sampling"),
+        )
+        samples = max(1, request.samples // len(labels))
+        drafts, seen = [], set()
+        for label, prompt, row in zip(
+            labels, prompts, self._model.generate(prompts, sampling, samples), strict=True
+        ):
+            for completion in row:
+                text = self._task.opening + completion.text
+                example = self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
+                key = None if example is None else self._task.render(example)
+                if example is None:
+                    discarded["malformed"] += 1
+                elif key in seen:
+                    discarded["repeated"] += 1
+                else:
+                    drafts.append(Draft(example, completion.perplexity, prompt))
+                seen.add(key)
+        return drafts
+
+    def _stops(self) -> tuple[str, ...]:
+        """A new example ends at a blank line, except where the format has one inside."""
+        return () if SEPARATOR in self._task.template else (SEPARATOR,)
+
+    def _agrees(self, shots: Sequence[Example], examples: Sequence[Example]) -> list[bool]:
+        """Whether this teacher's model, shown its private examples, gives each new example the label it carries."""
+        labels = self._task.labels
+        if not labels:
+            raise ModelError(f"self-check needs a task with labels, and task {self._task.name!r} has none")
+        pairs = [
+            (question_prompt(self._task, "", shots, example.fields), self._task.continuation(label))
+            for example in examples
+            for label in labels
+        ]
+        scores = [score.logprob for score in self._model.score(pairs)]
+        rows = [scores[first : first + len(labels)] for first in range(0, len(scores), len(labels))]
+        return [labels[int(np.argmax(row))] == example.answer for row, example in zip(rows, examples, strict=True)]
+
+    def _best(self, drafts: Sequence[Draft], request: RequestExamples) -> list[Example]:
+        """The `count` drafts of lowest perplexity; in turn from each label where they were written label first."""
+        ordered = sorted(drafts, key=lambda draft: draft.perplexity)
+        if request.way == "plain":
+            return [draft.example for draft in ordered[: request.count]]
+        piles = [[draft.example for draft in ordered if draft.example.answer == label] for label in self._task.labels]
+        turns = [pile[turn] for turn in range(len(ordered)) for pile in piles if turn < len(pile)]
+        return turns[: request.count]
+
+    def _pick(self, count: int, rng: np.random.Generator, balanced: bool) -> list[Example]:
+        """Pick private examples at random; `balanced`: labels as even as the silo allows, then in random order."""
+        available = self._silo.examples
+        if count > len(available):
+            raise DataError(
+                f"silo {self.name!r} has {len(available)} examples to teach from, {count} were asked for: use fewer shots or "
+                "teachers, or a smaller held-out part"
+            )
+        order = rng.permutation(len(available))
+        if not balanced:
+            return [available[i] for i in order[:count]]
+        piles = [[i for i in order if available[i].answer == label] for label in self._task.labels]
+        turns = [pile[turn] for turn in range(len(order)) for pile in piles if turn < len(pile)][:count]
+        return [available[i] for i in rng.permutation(turns)]
+
+    def _answer_originals(self, request: RequestOriginals) -> ReplyExamples:
+        if not self._allow_originals:
+            raise ModelError(f"teacher {self.name!r} does not send private examples word for word")
+        rng = generator(self._seed, request.kind, request.round)
+        examples = self._pick(request.count, rng, balanced=False)
+        return ReplyExamples(teacher=self.name, round=request.round, examples=tuple(examples))
+
+    # Votes
+
+    def _answer_vote(self, request: RequestVote) -> ReplyVote:
+        """Vote for the candidate that is likeliest, per token, after the held-out examples (appendix H)."""
+        if not self._silo.held_out:
+            raise DataError(f"silo {self.name!r} holds nothing out: voting needs a held_out share above 0")
+        prompt = SEPARATOR.join(self._task.render(example) for example in self._silo.held_out[:VOTE_SHOTS])
+        scores = self._model.score([(prompt, SEPARATOR + self._task.render(c)) for c in request.candidates])
+        best = int(np.argmax([score.per_token for score in scores]))
+        return ReplyVote(teacher=self.name, round=request.round, choice=best)
+
+    # Instructions
+
+    def _answer_instruction(self, request: RequestInstruction) -> ReplyInstruction:
+        rng = generator(self._seed, request.kind, request.round)
+        shots = self._pick(request.shots, rng, balanced=bool(self._task.labels))
+        prompt = instruction_request(self._task, shots)
+        sampling = Sampling(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_tokens=INSTRUCTION_TOKENS,
+            seed=child_seed(self._seed, request.kind, request.round, "sampling"),
+        )
+        drafts = self._model.generate([ChatTurn(prompt)], sampling, request.samples)[0]
+        door = Door(self._guards)
+        origin = self._origin.with_prompt(prompt)
+        discarded = Counter(malformed=sum(not draft.text.strip() for draft in drafts))
+        written = [draft for draft in drafts if draft.text.strip()]
+        texts = ((draft.perplexity, door.let_out_text(draft.text.strip(), origin)) for draft in written)
+        passed = sorted((perplexity, text) for perplexity, text in texts if text)
+        return ReplyInstruction(
+            teacher=self.name,
+            round=request.round,
+            guards=door.results(),
+            instruction=passed[0][1] if passed else None,
+            discarded=dict(+discarded),
+        )

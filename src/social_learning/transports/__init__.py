@@ -1,0 +1,1 @@
+"""Transports: carry messages between a protocol and its teachers, and know nothing of teaching."""
