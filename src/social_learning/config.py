@@ -3,7 +3,9 @@
 import difflib
 import hashlib
 import json
+import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -23,20 +25,24 @@ WITH_SHOTS: tuple[Method, ...] = ("original", "generated", "voted")
 DRAWN: tuple[Method, ...] = (*WITH_SHOTS, "instruction")
 """Methods that chance has a hand in, by split or sampling. The others are measured once, not once per repeat."""
 
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+"""Names of experiments and arms: they become folder names."""
+
 DEFAULT_MODEL = "smollm2-135m-instruct"
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Data(_Table):
     """`[data]`: where rows come from. Paths are relative to the experiment file; built-in tasks know their own files.
 
-    `train` and `test` are files or Hugging Face ids; without `test`, test rows are taken out of `train`. `columns` maps a field of
-    the task (or `answer`) to a column, `label_names` a value of the answer column to a label. `test_rows` limits the test set;
-    `root` is the folder that built-in tasks find their files in (default: `SOCIAL_LEARNING_DATA`).
+    `train` and `test` are files or Hugging Face ids; without `test`, test rows are taken out of `train`. `columns`
+    maps a field of the task (or `answer`) to a column, `label_names` a value of the answer column to a label.
+    `test_rows` limits the test set; `root` is the folder that built-in tasks find their files in (default:
+    `SOCIAL_LEARNING_DATA`).
     """
 
     train: str | None = None
@@ -60,9 +66,9 @@ class ModelTable(_Table):
 class Teachers(ModelTable):
     """`[teachers]`: how many, how the data is split among them, their model, and their guards.
 
-    `split` is `uniform`, or `dirichlet` with skewed labels (`alpha` small: very unlike teachers). `held_out` is the share of each
-    silo that only judges. `no_copies` drops verbatim copies; `min_distance` above 0 drops what is closer than that to the private
-    text the teacher's model was shown.
+    `split` is `uniform`, or `dirichlet` with skewed labels (`alpha` small: very unlike teachers). `held_out` is the
+    share of each silo that only judges. `no_copies` drops verbatim copies; `min_distance` above 0 drops what is closer
+    than that to the private text the teacher's model was shown.
     """
 
     count: int = Field(default=8, ge=1, le=10_000)
@@ -77,15 +83,15 @@ class StudentTable(ModelTable):
     """`[student]`: its model, and how it answers; see `Student`."""
 
     answer_by: AnswerMode = "auto"
-    calibrate: bool = False
+    calibrate: bool = True
 
 
 class GenerationTable(_Table):
     """`[generation]`: how teachers write examples and how the student picks.
 
-    `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown, `samples`
-    continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check` and `balanced` are described in the
-    docs of the experiment file.
+    `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown,
+    `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check` and `balanced`
+    are described in the docs of the experiment file.
     """
 
     recipe: Literal["default", "paper"] = "default"
@@ -109,8 +115,9 @@ class InstructionTable(_Table):
 class Privacy(_Table):
     """`[privacy]`: what may be written where.
 
-    `record_originals` writes the private examples of the `original` arm into the run folder; without it they are left out there.
-    `silos` is the folder in which each teacher keeps its private call cache (default: in the user's cache folder).
+    `record_originals` writes the private examples of the `original` arm into the run folder; without it they are left
+    out there. `silos` is the folder in which each teacher keeps its private call cache (default: in the user's cache
+    folder).
     """
 
     record_originals: bool = False
@@ -118,7 +125,9 @@ class Privacy(_Table):
 
 
 class ArmTable(_Table):
-    """`[arms.NAME]`: one arm. `method` defaults to the arm's name; the other keys override the experiment's own for this arm."""
+    """`[arms.NAME]`: one arm. `method` defaults to the arm's name; the other keys override the experiment's own for
+    this arm.
+    """
 
     method: Method | None = None
     shots: tuple[Annotated[int, Field(ge=1)], ...] | None = None
@@ -148,7 +157,7 @@ class Arm(_Table):
 class Experiment(_Table):
     """A whole experiment file. `base` is the folder that relative paths start from."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=_NAME.pattern)
     task: str | Task
     seed: int = Field(default=1, ge=0)
     repeats: int = Field(default=5, ge=1)
@@ -168,6 +177,11 @@ class Experiment(_Table):
         names = [arm.name for arm in self.resolved_arms()]
         if not names:
             raise ConfigError("arms: name at least one arm")
+        if len(set(names)) < len(self.arms):
+            raise ConfigError("arms: an arm is named twice")
+        folders = Counter(key.name for _, key in cells_of(self))
+        if max(folders.values()) > 1:
+            raise ConfigError(f"arms: two arms would share the folder {folders.most_common(1)[0][0]!r}: rename one")
         if self.compare_with not in names:
             raise ConfigError(f"compare_with: no arm {self.compare_with!r}; arms are {', '.join(names)}")
         return self
@@ -178,6 +192,10 @@ class Experiment(_Table):
         return [self._arm(name, table) for name, table in tables.items()]
 
     def _arm(self, name: str, table: ArmTable) -> Arm:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"arms: {name!r} must be made of letters, digits, '.', '_' and '-', and start with a letter or digit"
+            )
         method = table.method or name
         if method not in METHODS:
             raise ConfigError(f"arms: {name!r} is no method; methods are {', '.join(METHODS)}{_nearest(name, METHODS)}")
@@ -190,7 +208,7 @@ class Experiment(_Table):
 
     @property
     def fingerprint(self) -> str:
-        """Eight hex digits over all settings that can change a result."""
+        """Eight hex digits over all settings; where the file lies does not count."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -258,7 +276,9 @@ def _apply(table: dict[str, Any], override: str) -> None:
 
 def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """Put the first of pydantic's complaints into one line."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    problems = error.errors(include_url=False, include_context=False)
+    # Where a key takes a name or a table, both are tried and complain; the one that got further is meant.
+    first = max(problems, key=lambda problem: len(problem["loc"]))
     parts = [str(part) for part in first["loc"] if not (isinstance(part, str) and ("[" in part or part in _UNION_TAGS))]
     path = ".".join(parts) or "file"
     if first["type"] == "extra_forbidden":

@@ -13,7 +13,8 @@ from social_learning.data import ColumnMap, Row, drop_duplicates, read_rows, to_
 from social_learning.errors import ConfigError, DataError
 from social_learning.seeds import generator
 from social_learning.task import Example, Task
-from social_learning.tasks import BuiltIn, built_in
+from social_learning.tasks import built_in
+from social_learning.tasks.base import BuiltIn
 
 DATA_VARIABLE = "SOCIAL_LEARNING_DATA"
 FIXED_SEED = 231211441
@@ -31,14 +32,19 @@ class Corpus:
 
 
 def load_corpus(experiment: Experiment, root: Path | None = None) -> Corpus:
-    """Read the examples an experiment asks for. `root` is the data folder of the built-in tasks, else the experiment's own setting,
-    else the environment variable SOCIAL_LEARNING_DATA.
+    """Read the examples an experiment asks for. `root` is the data folder of the built-in tasks, else the experiment's
+    own setting, else the environment variable SOCIAL_LEARNING_DATA.
 
     Raises DataError or ConfigError that names file, row and field, or what is missing.
     """
     if isinstance(experiment.task, str):
         known = built_in(experiment.task)
         if experiment.data.train is None:
+            unused = {"test", "columns", "label_names", "train_split", "test_split"} & experiment.data.model_fields_set
+            if unused:
+                raise ConfigError(
+                    f"data.{min(unused)} has no use without data.train: task {known.task.name!r} brings its own data"
+                )
             return _published(known, experiment, root)
         task = known.task
     else:

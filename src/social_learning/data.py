@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import math
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
 from functools import partial
-from os.path import exists
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,9 +30,11 @@ _HUB_PREFIX = "hf:"
 _HUB_ID = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<config>[^\s:@/]+))?(?:@(?P<revision>[^\s@]+))?", re.ASCII
 )
+_HUB_SECONDS = 60.0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SAYABLE = re.compile(
-    r"(Unknown split|BuilderConfig|Config name is missing|Dataset|Revision|The directory at|Couldn't find cache)\b"
+    r"(Unknown split|Unrecognized instruction|Instruction|BuilderConfig|Config name is missing|Dataset|Revision|"
+    r"The directory at|Couldn't find cache|There are multiple)\b"
 )
 """Openings of those errors of `datasets` that speak of names only; all others may quote rows."""
 
@@ -99,23 +101,22 @@ def read_rows(source: str | Path, *, split: str = "train", base: Path | None = N
     A Hugging Face id is `hf:org/name`, then perhaps `:config`, then perhaps `@revision`. Without `hf:` it is one where
     no such file exists, it has one slash, and no suffix of a file above. `split` is for these only. Values of label
     columns arrive as the label's name. HF_ENDPOINT and the other settings of `datasets` hold. A data set read before
-    can be read again without a network; under a revision only where that is a full commit id.
+    can be read again without a network; under a revision only where that is the full commit id of the newest copy.
 
     Raises DataError where the source cannot be read, has no rows, or breaks its format: one line that says where.
     """
     name = str(source)
     if name.startswith(_HUB_PREFIX) and isinstance(source, str):
-        return _hub_rows(name, name.removeprefix(_HUB_PREFIX), split, "")
+        return _hub_rows(name, name.removeprefix(_HUB_PREFIX), split)
     path = Path(source) if base is None else base / source
-    if exists(path):
+    if os.path.exists(path):  # noqa: PTH110  # Path.exists raises for names that are too long
         rows = list(_file_rows(name, path))
-    elif isinstance(source, str) and name.count("/") == 1 and not _suffix(name) and _HUB_ID.fullmatch(name):
+        if not rows:
+            raise DataError(f"{name}: has no rows")
+        return rows
+    if isinstance(source, str) and name.count("/") == 1 and not _suffix(name) and _HUB_ID.fullmatch(name):
         return _hub_rows(name, name, split, "no such file, and as a Hugging Face data set: ")
-    else:
-        raise DataError(f"{name}: no such file" + (f" (looked for {path})" if str(path) != name else ""))
-    if not rows:
-        raise DataError(f"{name}: has no rows")
-    return rows
+    raise DataError(f"{name}: no such file" + (f" (looked for {path})" if path != Path(source) else ""))
 
 
 def _suffix(name: str) -> str | None:
@@ -133,7 +134,7 @@ def _file_rows(file: str, path: Path) -> Iterator[Row]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from None
+        raise DataError(f"{file}: cannot be read: {error.strerror or type(error).__name__}") from None
     if path.name.lower().endswith(".gz"):
         data = _gunzip(file, data)
     if not data:
@@ -268,8 +269,11 @@ def _extra(module: str, lead: str) -> ModuleType:
 # Hugging Face
 
 
-def _hub_rows(source: str, hub_id: str, split: str, aside: str) -> list[Row]:
-    """The rows of one split. `source` is the id as the caller wrote it; `aside` opens the text of every error."""
+def _hub_rows(source: str, hub_id: str, split: str, aside: str = "") -> list[Row]:
+    """The rows of one split. `source` is the id as the caller wrote it; `aside` opens what errors say of it.
+
+    A split without rows is an error already in `datasets`.
+    """
     match = _HUB_ID.fullmatch(hub_id)
     if match is None:
         raise DataError(
@@ -285,8 +289,6 @@ def _hub_rows(source: str, hub_id: str, split: str, aside: str) -> list[Row]:
         raise DataError(f"{lead}{error}") from None
     except Exception as error:  # datasets lets through whatever its readers and its network client raise
         raise DataError(f"{lead}{_hub_problem(error)}") from None
-    if not records:
-        raise DataError(f"{lead}split {split!r} has no rows")
     file = f"{source}, split {split!r}"
     return [Row(file, number, values) for number, values in enumerate(records, start=1)]
 
@@ -298,12 +300,15 @@ def _load(datasets: Any, name: str, config: str | None, split: str, revision: st
     and the copy must be of that commit. The long form of the name keeps it from reading a folder of the short one.
     """
     if revision is not None and not _COMMIT.fullmatch(revision):
-        revision = str(importlib.import_module("huggingface_hub").HfApi().dataset_info(name, revision=revision).sha)
+        hub = importlib.import_module("huggingface_hub").HfApi()
+        revision = str(hub.dataset_info(name, revision=revision, timeout=_HUB_SECONDS).sha)
     dataset = datasets.load_dataset(f"hf://datasets/{name}", config, split=split, revision=revision)
     for cached in dataset.cache_files:
         commit = Path(cached["filename"]).parent.name
         if revision is not None and _COMMIT.fullmatch(commit) and commit != revision:
-            raise DataError("the Hub did not give this revision, and the local copy is of another one; try again later")
+            raise DataError(
+                "the Hub did not give this revision, and the newest local copy is of another one; try again later"
+            )
     return dataset
 
 

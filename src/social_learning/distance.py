@@ -9,8 +9,8 @@ import numpy as np
 def indel_to_substring(text: str, prompt: str) -> int:
     """Return the least number of insertions and deletions that turn `text` into some substring of `prompt`.
 
-    0 where `text` occurs in `prompt`; at most `len(text)`, the distance to the empty substring. Dynamic programming over the
-    characters of `text`, one NumPy row of `len(prompt) + 1` each (Sellers 1980, without substitutions).
+    0 where `text` occurs in `prompt`; at most `len(text)`, the distance to the empty substring. Dynamic programming
+    over the characters of `text`, one NumPy row of `len(prompt) + 1` each (Sellers 1980, without substitutions).
     """
     if not text or text in prompt:
         return 0

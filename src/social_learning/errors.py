@@ -40,5 +40,9 @@ class TeachingError(SocialLearningError):
     """Teaching ended without a lesson: no teacher had anything left to send after its guards."""
 
 
+class MessageError(SocialLearningError):
+    """Something that came in is no message of ours. The text never repeats what came in."""
+
+
 class EvaluationError(SocialLearningError):
     """Nothing could be measured. Never reported as a score of zero."""

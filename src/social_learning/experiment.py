@@ -1,14 +1,17 @@
-"""The experiment: task, silos, teachers answer, protocol aggregates, lesson, student answers, evaluation, records, report.
+"""The experiment: task, silos, teachers answer, protocol aggregates, lesson, student answers, evaluation, records,
+report.
 
 `run` tells the story; read it first.
 """
 
 import hashlib
+import math
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import Arm, Experiment, Teachers, cells_of
+from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.errors import ConfigError, DataError
 from social_learning.evaluation import evaluate
@@ -24,6 +27,7 @@ from social_learning.results import Cell, CellKey, Result, summarise
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo, make_silos, split_dirichlet, split_uniform
 from social_learning.student import Student
+from social_learning.task import Task
 from social_learning.teacher import Teacher
 from social_learning.transports.local import drive
 
@@ -38,8 +42,9 @@ def run(
 ) -> Result:
     """Run an experiment, or the rest of it, and write its run folder.
 
-    `out` is the run folder (default: `runs/NAME-FINGERPRINT`), `data` the folder of the built-in tasks' data, `load` makes models.
-    Cells that the folder already holds are not done again, and calls that the caches hold are not made again.
+    `out` is the run folder (default: `runs/NAME-FINGERPRINT`), `data` the folder of the built-in tasks' data, `load`
+    makes models. Cells that the folder already holds are not done again, and calls that the caches hold are not made
+    again.
 
     Raises a UserError before any model call where the settings or the data do not fit together.
     """
@@ -47,10 +52,12 @@ def run(
     corpus = load_corpus(experiment, data)
     check_sizes(experiment, corpus)
     folder_path = out or Path("runs") / f"{experiment.name}-{experiment.fingerprint}"
-    with RunFolder(folder_path, experiment) as folder:
-        folder.begin({"data": facts(corpus)})
-        models = pool_for(experiment, load, watch)
-        cells = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(RunFolder(folder_path, experiment))
+        folder.begin()
+        folder.depends_on("data", facts(corpus))
+        models = stack.enter_context(closing(pool_for(experiment, load, watch)))
+        cells: list[Cell] = []
         plan = list(cells_of(experiment))
         for arm, key in plan:
             watch.cells(len(cells), len(plan))
@@ -77,16 +84,26 @@ def teach_and_test(
 ) -> Cell:
     """Do one cell: split the data into silos, teach, test, and write it all down."""
     task, name = corpus.task, key.name
-    silos = silos_for(arm.teachers, corpus, experiment.seed, key.repeat)
+    silos = silos_for(experiment, arm, corpus, key.repeat)
     teachers = {silo.name: teacher_for(silo, arm, models, experiment.seed, key.repeat) for silo in silos}
     student_model = models.get(arm.student.model, arm.student.dtype, arm.student.device, "student")
+    teacher_model = models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, silos[0].name)
+    folder.depends_on(f"models of {arm.name}", {"teachers": teacher_model.identity, "student": student_model.identity})
 
     used, started = models.usage(), time.perf_counter()
     teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
-    lesson = drive(teaching, teachers, folder.messages(key), lambda n, of: watch.step(f"{name}: teachers", n, of))
+    lesson = drive(
+        teaching, teachers, folder.messages(key), lambda n, of: watch.step(f"{name}: teachers", n, of), models.together
+    )
     taught, between = models.usage(), time.perf_counter()
 
-    student = Student(student_model, lesson, answer_by=arm.student.answer_by, calibrate=arm.student.calibrate)
+    student = Student(
+        student_model,
+        lesson,
+        answer_by=arm.student.answer_by,
+        calibrate=arm.student.calibrate,
+        seed=child_seed(experiment.seed, "student", key.repeat),
+    )
     watch.step(f"{name}: test rows", 0, len(corpus.test))
     evaluation = evaluate(student, task, corpus.test, lambda n, of: watch.step(f"{name}: test rows", n, of))
     answered, ended = models.usage(), time.perf_counter()
@@ -96,11 +113,18 @@ def teach_and_test(
     return cell
 
 
-def silos_for(teachers: Teachers, corpus: Corpus, seed: int, repeat: int) -> list[Silo]:
-    """Split the training examples of one repeat; every arm with the same teachers gets the same silos."""
+def silos_for(experiment: Experiment, arm: Arm, corpus: Corpus, repeat: int) -> list[Silo]:
+    """Split the training examples of one repeat; all arms with the same teachers get the same silos."""
+    teachers = arm.teachers
     names = [f"teacher-{number + 1}" for number in range(teachers.count)]
-    partition = split_uniform if teachers.split == "uniform" else split_dirichlet(teachers.alpha, at_least=2)
-    rng = generator(seed, "split", repeat)
+    needs = [
+        private_examples_needed(other, corpus.task)
+        for other in experiment.resolved_arms()
+        if other.teachers == teachers
+    ]
+    at_least = math.ceil(max(1, *needs) / (1 - teachers.held_out)) + 1
+    partition = split_uniform if teachers.split == "uniform" else split_dirichlet(teachers.alpha, at_least)
+    rng = generator(experiment.seed, "split", repeat)
     return make_silos(corpus.task, corpus.train, names, partition, teachers.held_out, rng)
 
 
@@ -133,19 +157,38 @@ def check_sizes(experiment: Experiment, corpus: Corpus) -> None:
     Raises DataError or ConfigError.
     """
     for arm in experiment.resolved_arms():
+        check_settings(arm, corpus.task)
         per_silo = len(corpus.train) // arm.teachers.count
         teaching = per_silo - round(arm.teachers.held_out * per_silo)
         needed = private_examples_needed(arm, corpus.task)
-        if arm.drawn and arm.teachers.split == "uniform" and teaching < needed:
+        if arm.drawn and teaching < needed:
             raise DataError(
-                f"arm {arm.name!r} needs {needed} examples per teacher to teach from; {len(corpus.train)} training examples among "
-                f"{arm.teachers.count} teachers, with {arm.teachers.held_out:.0%} held out, leave {max(teaching, 0)}: use fewer "
-                "teachers or shots, or more data"
+                f"arm {arm.name!r} needs {needed} examples per teacher to teach from; {len(corpus.train)} training examples "
+                f"among {arm.teachers.count} teachers, with {arm.teachers.held_out:.0%} held out, leave {max(teaching, 0)}: "
+                "use fewer teachers or shots, or more data"
             )
         if arm.method == "voted" and round(arm.teachers.held_out * per_silo) < 1:
             raise ConfigError(f"arm {arm.name!r} votes with held-out examples: set teachers.held_out above 0")
-        if arm.method == "manual" and not corpus.task.instruction:
-            raise ConfigError(f"arm {arm.name!r}: task {corpus.task.name!r} has no hand-written instruction; add task.instruction")
+        if arm.teachers.split == "dirichlet":
+            silos_for(experiment, arm, corpus, 0)
+
+
+def check_settings(arm: Arm, task: Task) -> None:
+    """Refuse settings that a task has no use for; raises ConfigError."""
+    problem = ""
+    if arm.method == "manual" and not task.instruction:
+        problem = "has no hand-written instruction; add task.instruction"
+    if not task.labels:
+        if arm.student.answer_by == "labels":
+            problem = "has no labels to choose from; set student.answer_by to 'free'"
+        elif arm.teachers.split == "dirichlet":
+            problem = "has no labels to skew; set teachers.split to 'uniform'"
+        elif arm.generation.self_check:
+            problem = "has no labels to check; leave generation.self_check out"
+    if arm.generation.way == "label-first" and not task.can_label_first:
+        problem = "cannot be told label first: it needs labels, on a line of their own; set generation.way to 'plain'"
+    if problem:
+        raise ConfigError(f"arm {arm.name!r}: task {task.name!r} {problem}")
 
 
 def facts(corpus: Corpus) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from social_learning.distance import normalized_distance
+from social_learning.errors import TaskError
 from social_learning.messages import GuardResult
-from social_learning.task import Example, Task
+from social_learning.task import ANSWER, Example, Task
 
 LONG_FIELD_WORDS = 5
-"""A private field of at least this many words is a copy wherever it turns up; a shorter one only as a whole question."""
+"""A private field of at least this many words is a copy wherever it turns up; a shorter one only as a whole question.
+"""
 
 
 class Origin:
@@ -34,14 +36,16 @@ class Origin:
 
     @cached_property
     def long_fields(self) -> tuple[str, ...]:
-        """All private fields of at least LONG_FIELD_WORDS words, normalised."""
-        fields = {normalise(text) for example in self._private for text in example.fields.values()}
-        return tuple(sorted(text for text in fields if text.count(" ") + 1 >= LONG_FIELD_WORDS))
+        """All private fields and free answers of at least LONG_FIELD_WORDS words, normalised."""
+        texts = {normalise(text) for example in self._private for text in private_texts(self.task, example)}
+        return tuple(sorted(text for text in texts if text.count(" ") + 1 >= LONG_FIELD_WORDS))
 
     def with_prompt(self, prompt: str) -> "Origin":
         """Return the same origin for items written after `prompt`; what was worked out is kept."""
         other = Origin(self.task, self._private, prompt)
-        other.__dict__.update({name: self.__dict__[name] for name in ("questions", "long_fields") if name in self.__dict__})
+        other.__dict__.update(
+            {name: self.__dict__[name] for name in ("questions", "long_fields") if name in self.__dict__}
+        )
         return other
 
 
@@ -62,15 +66,27 @@ class Guard(Protocol):
         """Return the example as it may leave, or None to drop it."""
 
 
+def visible(text: str) -> str:
+    """Return `text` without control and invisible characters; line breaks stay, other white space becomes a blank."""
+    kept = (c if c == "\n" or not c.isspace() else " " for c in text)
+    return "".join(c for c in kept if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
+
+
 def normalise(text: str) -> str:
-    """Return `text` without case, accents' forms and runs of blanks: what counts as the same wording."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """Return `text` without case, invisible characters, variants of letters and runs of blanks: the same wording."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible(text)).casefold())
+    return re.sub(r"\s+", " ", folded).strip()
+
+
+def private_texts(task: Task, example: Example) -> tuple[str, ...]:
+    """The texts of an example that may be private: its fields, and its answer where that is no label."""
+    return (*example.fields.values(), *(() if task.labels else (example.answer,)))
 
 
 @dataclass(frozen=True)
 class NoCopies:
-    """Drops an example whose question is word for word a private one, and any item that holds a private field of five or
-    more words word for word (blanks and case apart)."""
+    """Drops an example whose question is word for word a private one, and any item that holds a private field of five
+    or more words word for word (blanks and case apart)."""
 
     name: str = "no_copies"
 
@@ -85,7 +101,8 @@ class NoCopies:
         """Drop an example with a private question, or with a field that copies one."""
         if normalise(origin.task.question(example.fields)) in origin.questions:
             return None
-        return example if all(self.check_text(text, origin) is not None for text in example.fields.values()) else None
+        texts = private_texts(origin.task, example)
+        return example if all(self.check_text(text, origin) is not None for text in texts) else None
 
 
 @dataclass(frozen=True)
@@ -110,18 +127,17 @@ class PlainText:
 
     name: str = "plain_text"
 
-    def check_text(self, item: str, origin: Origin) -> str | None:
+    def check_text(self, item: str, origin: Origin) -> str | None:  # noqa: ARG002  # what is private does not matter here
         """Mend or drop a text."""
-        if "\ufffd" in item:
-            return None
-        return "".join(c for c in item if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
+        return None if "\ufffd" in item else visible(item).strip() or None
 
     def check_example(self, example: Example, origin: Origin) -> Example | None:
-        """Mend or drop an example, field by field."""
-        fields = {name: self.check_text(text, origin) for name, text in example.fields.items()}
-        mended = {name: text for name, text in fields.items() if text}
-        answer = self.check_text(example.answer, origin)
-        return Example(fields=mended, answer=answer) if len(mended) == len(fields) and answer else None
+        """Mend or drop an example, field by field; what no longer fits the task's format is dropped."""
+        row = {name: self.check_text(text, origin) for name, text in example.fields.items()}
+        try:
+            return origin.task.example({**row, ANSWER: self.check_text(example.answer, origin)})
+        except TaskError:
+            return None
 
 
 Item = TypeVar("Item", Example, str)

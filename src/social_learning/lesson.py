@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from social_learning.errors import DataError
+from social_learning.errors import DataError, TaskError
 from social_learning.prompts.shots import question_prompt
 from social_learning.task import Example, Task
 
@@ -33,6 +33,14 @@ class Lesson(BaseModel):
     examples: tuple[Example, ...] = ()
     sources: tuple[Source, ...] = Field(default=())
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if any(set(example.fields) != set(self.task.field_names) for example in self.examples):
+            raise TaskError(
+                f"an example has not the fields of task {self.task.name!r}: {', '.join(self.task.field_names)}"
+            )
+        return self
+
     def prompt(self, fields: Mapping[str, str]) -> str:
         """Return what the student's model reads for a question: the lesson, then the question."""
         return question_prompt(self.task, self.instruction, self.examples, fields)
@@ -48,7 +56,11 @@ class Lesson(BaseModel):
         try:
             return cls.model_validate_json(file.read_bytes())
         except FileNotFoundError:
-            raise DataError(f"no lesson at {path}: give a lesson.json, or the folder of a finished cell of a run") from None
+            raise DataError(
+                f"no lesson at {path}: give a lesson.json, or the folder of a finished cell of a run"
+            ) from None
+        except TaskError as error:
+            raise DataError(f"{file} is not a lesson: {error}") from None
         except (OSError, ValidationError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
             raise DataError(f"{file} is not a lesson: {reason}") from None

@@ -1,27 +1,29 @@
 """Messages: everything a student and its teachers say to each other, as frozen values with a canonical JSON form.
 
-A request says what is wanted, never how a teacher finds it. A reply holds what left the silo and nothing else. These types
-are the whole wire format: transports carry their JSON and know nothing of teaching.
+A request says what is wanted, never how a teacher finds it. A reply holds what left the silo and nothing else. These
+types are the whole wire format: transports carry their JSON and know nothing of teaching.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from social_learning.errors import MessageError
 from social_learning.task import Example
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class RequestExamples(_Frozen):
     """Asks each teacher for up to `count` new examples, written by its model after `shots` private ones.
 
-    `way`: `plain` shows the examples as they are and lets the model continue (the paper's procedure); `label-first` asks for
-    a class and then for the question, about equally often for each class. `self_check` drops an example when the teacher's
-    model, shown its private examples, gives it another label. `samples` continuations are drawn, at `temperature` and
-    `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class where `way` is label-first).
+    `way`: `plain` shows the examples as they are and lets the model continue (the paper's procedure); `label-first`
+    asks for a class and then for the question, about equally often for each class. `self_check` drops an example when
+    the teacher's model, shown its private examples, gives it another label. `samples` continuations are drawn, at
+    `temperature` and `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class
+    where `way` is label-first).
     """
 
     kind: Literal["examples"] = "examples"
@@ -36,8 +38,8 @@ class RequestExamples(_Frozen):
 
 
 class RequestOriginals(_Frozen):
-    """Asks for `count` private examples word for word: the baseline that breaks privacy. Teachers refuse it unless built to
-    allow it."""
+    """Asks for `count` private examples word for word: the baseline that breaks privacy. Teachers refuse it unless
+    built to allow it."""
 
     kind: Literal["originals"] = "originals"
     round: int = Field(ge=0)
@@ -104,10 +106,10 @@ class ReplyInstruction(_Reply):
     discarded: dict[str, int] = Field(default_factory=dict)
 
 
-Request = Annotated[
-    RequestExamples | RequestOriginals | RequestVote | RequestInstruction, Field(discriminator="kind")
-]
+Request = Annotated[RequestExamples | RequestOriginals | RequestVote | RequestInstruction, Field(discriminator="kind")]
 Reply = Annotated[ReplyExamples | ReplyVote | ReplyInstruction, Field(discriminator="kind")]
+
+Message = TypeVar("Message", Request, Reply)
 
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
@@ -119,10 +121,18 @@ def to_json(message: Request | Reply) -> str:
 
 
 def request_from_json(text: str | bytes) -> Request:
-    """Read a request; raises pydantic.ValidationError, which never repeats the input."""
-    return _REQUEST.validate_json(text)
+    """Read a request; raises MessageError, which never repeats the input."""
+    return _read(_REQUEST, text, "request")
 
 
 def reply_from_json(text: str | bytes) -> Reply:
-    """Read a reply; raises pydantic.ValidationError, which never repeats the input."""
-    return _REPLY.validate_json(text)
+    """Read a reply; raises MessageError, which never repeats the input."""
+    return _read(_REPLY, text, "reply")
+
+
+def _read(adapter: TypeAdapter[Message], text: str | bytes, what: str) -> Message:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        kinds = sorted({problem["type"] for problem in error.errors(include_input=False, include_url=False)})
+    raise MessageError(f"this is no {what}: {', '.join(kinds)}")

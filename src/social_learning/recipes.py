@@ -29,8 +29,8 @@ def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.
 def generation(table: GenerationTable, task: Task) -> Generation:
     """Fill in what the experiment file leaves to the recipe.
 
-    `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: the same for tasks without
-    labels; with labels, label first where the format allows it, self-check, labels balanced.
+    `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: the same for
+    tasks without labels; with labels, label first where the format allows it, self-check, labels balanced.
     """
     improve = table.recipe == "default" and bool(task.labels)
     first = improve and task.can_label_first

@@ -1,4 +1,5 @@
-"""Records: the run folder. What was asked, what left each silo, what came out; and what a run that was killed goes on from.
+"""Records: the run folder. What was asked, what left each silo, what came out; and what a run that was killed goes on
+from.
 
     run.json                    settings as run, versions, models, data; what a resumed run must agree with
     cells/NAME/messages.jsonl   every reply that left a silo, with its request, in order
@@ -7,8 +8,8 @@
     results.json, results.csv   one entry per arm
     report.html                 the report
 
-Private examples of the `original` arm are left out unless the experiment says otherwise, and test questions and students' answers
-are never written: outcomes are one letter per row.
+Private examples of the `original` arm are left out unless the experiment says otherwise, and test questions and
+students' answers are never written: outcomes are one letter per row.
 """
 
 import csv
@@ -47,9 +48,13 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise RunFolderError(f"{self.path} is in use by another run: wait for it, or give another folder with --out") from None
+            raise RunFolderError(
+                f"{self.path} is in use by another run: wait for it, or give another folder with --out"
+            ) from None
         except OSError as error:
-            raise RunFolderError(f"cannot write to {self.path}: {error.strerror}; give another folder with --out") from None
+            raise RunFolderError(
+                f"cannot write to {self.path}: {error.strerror}; give another folder with --out"
+            ) from None
         try:
             self._check()
         except BaseException:
@@ -79,30 +84,44 @@ class RunFolder:
         found = read_json(file)
         return found if isinstance(found, dict) else {}
 
-    def begin(self, facts: Mapping[str, Any]) -> None:
-        """Write down what this run depends on; raises RunFolderError where a run that is resumed depended on something else."""
-        found = self._manifest()
-        if found is None:
-            table = {
-                "format": FORMAT,
-                "fingerprint": self._experiment.fingerprint,
-                "experiment": self._experiment.model_dump(mode="json"),
-                "versions": versions(),
-                **facts,
-            }
-            write_file(self.path / "run.json", json.dumps(table, indent=2) + "\n")
-            return
-        for name, value in facts.items():
-            if found.get(name) != value:
-                raise RunFolderError(
-                    f"{self.path} was begun with other {name} ({_short(found.get(name))}, now {_short(value)}): give another "
-                    "folder with --out, or delete this one"
-                )
+    def begin(self) -> None:
+        """Write down the settings and versions of a new run."""
+        if self._manifest() is None:
+            self._write_manifest(
+                {
+                    "format": FORMAT,
+                    "fingerprint": self._experiment.fingerprint,
+                    "experiment": self._experiment.model_dump(mode="json"),
+                    "versions": versions(),
+                }
+            )
+
+    def depends_on(self, name: str, value: Any) -> None:
+        """Write down something this run depends on, such as its data or a model.
+
+        Raises RunFolderError where the run that is resumed depended on something else.
+        """
+        table = self._manifest() or {}
+        if name not in table:
+            self._write_manifest({**table, name: value})
+        elif table[name] != value:
+            raise RunFolderError(
+                f"{self.path} was begun with other {name} ({_short(table[name])}, now {_short(value)}): give another "
+                "folder with --out, or delete this one"
+            )
+
+    def _write_manifest(self, table: Mapping[str, Any]) -> None:
+        write_file(self.path / "run.json", json.dumps(table, indent=2) + "\n")
 
     def finished(self, key: CellKey) -> Cell | None:
         """Return a cell that an earlier run finished, or None."""
         file = self.path / "cells" / key.name / "cell.json"
-        return Cell.from_table(read_json(file)) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return Cell.from_table(read_json(file))
+        except (KeyError, TypeError, AttributeError):
+            raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
 
     def messages(self, key: CellKey) -> "MessageLog":
         """Open the log of what leaves silos in one cell; what an earlier, killed run wrote there is replaced."""
@@ -141,7 +160,11 @@ class MessageLog:
         if isinstance(request, RequestOriginals) and isinstance(reply, ReplyExamples) and not self._record_originals:
             told["examples"] = []
             told["withheld"] = len(reply.examples)
-        line = {"bytes": len(reply.model_dump_json().encode()), "request": request.model_dump(mode="json"), "reply": told}
+        line = {
+            "bytes": len(reply.model_dump_json().encode()),
+            "request": request.model_dump(mode="json"),
+            "reply": told,
+        }
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 

@@ -63,10 +63,10 @@ class Cell:
 class ArmResult:
     """One arm at one number of shots, over its repeats.
 
-    `accuracy` is the mean over repeats, a share in [0, 1], over all test rows: answers that cannot be read count as not correct, and
-    `unparsed` says how many there were in all repeats together. `stderr` is the standard error over repeats, None for a single
-    one. `p_value` compares all graded outputs with those of the arm compared with (permutation test); None for that arm itself.
-    Arms without chance in them have one repeat.
+    `accuracy` is the mean over repeats, a share in [0, 1], over all test rows: answers that cannot be read count as
+    not correct, and `unparsed` says how many there were in all repeats together. `stderr` is the standard error over
+    repeats, None for a single one. `p_value` compares all graded outputs with those of the arm compared with
+    (permutation test); None for that arm itself. Arms without chance in them have one repeat.
     """
 
     name: str
@@ -92,7 +92,9 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A whole run: its folder, its experiment's name and task, the arm all others are compared with, and the arms in order."""
+    """A whole run: its folder, its experiment's name and task, the arm all others are compared with, and the arms in
+    order.
+    """
 
     run: str
     experiment: str
@@ -109,7 +111,8 @@ class Result:
 def summarise(cells: Sequence[Cell], task: str, compare_with: str, seed: int) -> tuple[ArmResult, ...]:
     """Put finished cells together into arms, in the order in which arms first appear.
 
-    An arm with shots is compared with the same shots of `compare_with` where that arm has them, else with its first shots.
+    An arm with shots is compared with the same shots of `compare_with` where that arm has them, else with its first
+    shots.
     """
     groups: dict[tuple[str, int], list[Cell]] = {}
     for cell in cells:
@@ -121,9 +124,7 @@ def summarise(cells: Sequence[Cell], task: str, compare_with: str, seed: int) ->
         accuracies = [cell.evaluation.accuracy for cell in group]
         p_value = None
         if arm != compare_with:
-            p_value = permutation_p_value(
-                _graded(group), _graded(against), child_seed(seed, "permutation", arm, shots)
-            )
+            p_value = permutation_p_value(_graded(group), _graded(against), child_seed(seed, "permutation", arm, shots))
         arms.append(
             ArmResult(
                 name=arm,

@@ -45,8 +45,9 @@ def split_uniform(examples: Sequence[Example], parts: int, rng: np.random.Genera
 def split_dirichlet(alpha: float, at_least: int = 1) -> Partitioner:
     """Return a partitioner with skewed labels: each label's examples are shared out by a draw from Dirichlet(`alpha`).
 
-    Small `alpha` (0.1) gives teachers that know mostly one label, large `alpha` (100) nearly equal ones (Hsu et al., arXiv
-    1909.06335). Draws are repeated until every part has `at_least` examples; raises DataError when 200 draws do not get there.
+    Small `alpha` (0.1) gives teachers that know mostly one label, large `alpha` (100) nearly equal ones (Hsu et al.,
+    arXiv 1909.06335). Draws are repeated until every part has `at_least` examples; raises DataError when 200 draws do
+    not get there.
     """
 
     def split(examples: Sequence[Example], parts: int, rng: np.random.Generator) -> list[list[Example]]:
@@ -56,8 +57,8 @@ def split_dirichlet(alpha: float, at_least: int = 1) -> Partitioner:
             for answer in answers:
                 same = [example for example in examples if example.answer == answer]
                 order = rng.permutation(len(same))
-                cuts = np.floor(np.cumsum(rng.dirichlet([alpha] * parts))[:-1] * len(same)).astype(int)
-                for part, chosen in zip(result, np.split(order, cuts), strict=True):
+                counts = _whole_numbers(rng.dirichlet([alpha] * parts) * len(same), rng)
+                for part, chosen in zip(result, np.split(order, np.cumsum(counts)[:-1]), strict=True):
                     part.extend(same[i] for i in chosen)
             if min(map(len, result)) >= at_least:
                 return [[part[i] for i in rng.permutation(len(part))] for part in result]
@@ -69,6 +70,17 @@ def split_dirichlet(alpha: float, at_least: int = 1) -> Partitioner:
     return split
 
 
+def _whole_numbers(wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Round to whole numbers with the same sum: down, and what is left over goes at random to those that lost most."""
+    counts = np.floor(wanted)
+    lost = wanted - counts
+    left_over = round(float(lost.sum()))
+    if left_over:
+        counts[rng.choice(len(wanted), size=left_over, replace=False, p=lost / lost.sum())] += 1
+    whole: np.ndarray = counts.astype(int)
+    return whole
+
+
 def make_silos(
     task: Task,
     examples: Sequence[Example],
@@ -77,7 +89,8 @@ def make_silos(
     held_out: float,
     rng: np.random.Generator,
 ) -> list[Silo]:
-    """Split `examples` into one silo per name; the share `held_out` (in [0, 1)) of each is set apart, rounded to the nearest.
+    """Split `examples` into one silo per name; the share `held_out` (in [0, 1)) of each is set apart, rounded to the
+    nearest.
 
     Raises DataError where there are fewer examples than silos.
     """

@@ -18,18 +18,25 @@ def standard_error(values: Sequence[float]) -> float | None:
 def permutation_p_value(left: Sequence[int], right: Sequence[int], seed: int, resamples: int = 10_000) -> float:
     """Return the two-sided permutation p-value for a difference in means of two independent samples of 0 and 1.
 
-    Both samples are pooled and reshuffled `resamples` times; p is the share of reshuffles whose difference is at least as large
-    as the observed one (the observed one counted in, so p > 0). The test of arXiv 2312.11441, by scipy.stats.permutation_test.
+    Both samples are pooled and reshuffled `resamples` times; p is the share of reshuffles whose difference is at least
+    as large as the observed one (the observed one counted in, so p > 0). The test of arXiv 2312.11441, by
+    scipy.stats.permutation_test.
     """
-    from scipy.stats import permutation_test
+    from scipy.stats import hypergeom, permutation_test
 
+    if min(len(left), len(right)) < 2:  # SciPy wants two values or more; the exact answer is easy
+        total, all_ones = len(left) + len(right), sum(left) + sum(right)
+        ones = np.arange(len(left) + 1)
+        differences = np.abs(ones / len(left) - (all_ones - ones) / len(right))
+        large = differences >= abs(mean(left) - mean(right)) - 1e-12
+        return float(hypergeom.pmf(ones, total, all_ones, len(left))[large].sum())
     result = permutation_test(
         (np.asarray(left, dtype=float), np.asarray(right, dtype=float)),
-        lambda x, y, axis: np.mean(x, axis=axis) - np.mean(y, axis=axis),
+        lambda x, y, axis: np.abs(np.mean(x, axis=axis) - np.mean(y, axis=axis)),
         vectorized=True,
         n_resamples=resamples,
         batch=500,
-        alternative="two-sided",
+        alternative="greater",
         rng=np.random.default_rng(seed),
     )
     return float(result.pvalue)

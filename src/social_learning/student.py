@@ -8,33 +8,44 @@ import numpy as np
 from social_learning.errors import ModelError
 from social_learning.lesson import Lesson
 from social_learning.models.base import LanguageModel, Sampling
+from social_learning.seeds import generator
 
 AnswerMode = Literal["auto", "free", "labels"]
 
 CONTENT_FREE = ("N/A", "[MASK]", "-")
-"""Inputs that say nothing, whose mean label probabilities show the bias of a lesson (Zhao et al., arXiv 2102.09690)."""
+"""Inputs that say nothing, for lessons without examples (Zhao et al., arXiv 2102.09690)."""
+
+WORD_SALADS = 16
+"""How many inputs of shuffled words show the bias of a lesson with examples."""
 
 
 class Student:
     """A model that answers questions with a lesson.
 
-    `answer_by`: `free` continues the prompt greedily and parses the answer, as in the paper; `labels` takes the label of highest
-    log-likelihood; `auto` is `labels` for tasks that have labels. `calibrate` (labels only) first takes from each label's
-    log-likelihood what the lesson gives it for content-free inputs. Raises ModelError where `labels` or `calibrate` is asked for
-    a task without labels.
+    `answer_by`: `free` continues the prompt greedily and parses the answer, as in the paper; `labels` takes the label
+    of highest log-likelihood; `auto` is `labels` for tasks that have labels. `calibrate` (labels only) takes from each
+    label's log-likelihood the mean bias that the lesson shows for inputs that say nothing: words of its own examples
+    in random order (domain-context calibration, Fei et al., arXiv 2305.19148), or `CONTENT_FREE` where it has no
+    examples. `seed` draws those words. Raises ModelError where `labels` is asked for a task without labels.
     """
 
     def __init__(
-        self, model: LanguageModel, lesson: Lesson, *, answer_by: AnswerMode = "auto", calibrate: bool = False
+        self,
+        model: LanguageModel,
+        lesson: Lesson,
+        *,
+        answer_by: AnswerMode = "auto",
+        calibrate: bool = True,
+        seed: int = 0,
     ) -> None:
         self._model = model
         self._task = lesson.task
         self.lesson = lesson
         by_labels = answer_by == "labels" or (answer_by == "auto" and bool(self._task.labels))
-        if (by_labels or calibrate) and not self._task.labels:
+        if by_labels and not self._task.labels:
             raise ModelError(f"task {self._task.name!r} has no labels to choose from: let the student answer freely")
         self._by_labels = by_labels
-        self._calibrate = calibrate and by_labels
+        self._blanks = self._blank_questions(generator(seed, "calibration")) if calibrate and by_labels else []
 
     def answer(self, fields: Mapping[str, str]) -> str | None:
         """Return the answer to one question, given by field name; None where the model's continuation cannot be read."""
@@ -50,15 +61,25 @@ class Student:
         return [self._task.parse_answer(row[0].text) for row in completions]
 
     def _choose(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
-        asked = list(questions)
-        if self._calibrate:
-            asked = [dict.fromkeys(self._task.field_names, text) for text in CONTENT_FREE] + asked
-        scores = self._label_scores(asked)
-        if self._calibrate:
-            blank = scores[: len(CONTENT_FREE)]
-            bias = np.log(np.mean(np.exp(blank - np.logaddexp.reduce(blank, axis=1, keepdims=True)), axis=0))
-            scores = scores[len(CONTENT_FREE) :] - bias
-        return [self._task.labels[i] for i in np.argmax(scores, axis=1)]
+        scores = self._label_scores([*self._blanks, *questions])
+        blank = scores[: len(self._blanks)]
+        if len(blank):
+            shares = np.exp(blank - np.logaddexp.reduce(blank, axis=1, keepdims=True))
+            scores = scores - np.log(shares.mean(axis=0))
+        return [self._task.labels[i] for i in np.argmax(scores[len(blank) :], axis=1)]
+
+    def _blank_questions(self, rng: np.random.Generator) -> list[dict[str, str]]:
+        """Questions that say nothing: for each field, as many words as its mean, drawn from all examples of the lesson."""
+        names, examples = self._task.field_names, self.lesson.examples
+        if not examples:
+            return [dict.fromkeys(names, text) for text in CONTENT_FREE]
+        words = {name: [example.fields[name].split() for example in examples] for name in names}
+        pools = {name: [word for text in texts for word in text] for name, texts in words.items()}
+        sizes = {name: max(1, round(len(pools[name]) / len(examples))) for name in names}
+        return [
+            {name: " ".join(rng.choice(pools[name], size=sizes[name]).tolist()) for name in names}
+            for _ in range(WORD_SALADS)
+        ]
 
     def _label_scores(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:
         """Return the log-likelihood of each label after each question, shape (questions, labels)."""

@@ -20,7 +20,7 @@ SEPARATOR = "\n\n"
 """What stands between two examples in a prompt."""
 
 ANSWER = "answer"
-NUMBER = re.compile(r"[-+]?\$?\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"[-+]?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 
 
 class Example(BaseModel):
@@ -47,12 +47,12 @@ class Task(BaseModel):
     `template` is one example as text. It names the question's fields in braces and ends in `{answer}`, as in
     `"Text: {text}\\nClass: {answer}"`. Literal braces are doubled.
 
-    `metric` says when an answer is right: `labels` (one of `labels`, ignoring case), `exact` (same text, ignoring blanks at
-    the ends), `number` (the number after `answer_marker`, or the first number where there is no marker).
+    `metric` says when an answer is right: `labels` (one of `labels`, ignoring case), `exact` (same text, ignoring
+    blanks at the ends), `number` (the number after `answer_marker`, or the first number where there is no marker).
 
     `multiline` names fields that may hold line breaks (single ones: a blank line ends an example). All other fields are
-    one line. `answer_pattern` is a regular expression for what an answer looks like in a generated example; the default is
-    one of the labels, or one line of text.
+    one line. `answer_pattern` is a regular expression for what an answer looks like in a generated example; the
+    default is one of the labels, or one line of text.
 
     Raises TaskError where the template, the labels and the metric do not fit together.
     """
@@ -75,6 +75,8 @@ class Task(BaseModel):
         where = f"task {self.name!r}:"
         if not self.template.endswith("{answer}"):
             raise TaskError(f"{where} template must end in '{{answer}}'")
+        if self.template != self.template.lstrip():
+            raise TaskError(f"{where} template must not start with blanks or line breaks")
         pieces = self._pieces
         names = [name for _, name in pieces]
         if len(names) < 2:
@@ -83,17 +85,28 @@ class Task(BaseModel):
             raise TaskError(f"{where} template uses a field twice")
         if any(not literal for literal, _ in pieces[1:]):
             raise TaskError(f"{where} template needs some text between two fields, or they cannot be told apart")
+        self._check_labels(where)
+        unknown = set(self.multiline) - set(names)
+        if unknown:
+            raise TaskError(f"{where} multiline names unknown fields: {', '.join(sorted(unknown))}")
+        try:
+            re.compile(self._pattern(pieces))
+        except re.error as error:
+            raise TaskError(f"{where} answer_pattern is no regular expression that fits here: {error}") from None
+        return self
+
+    def _check_labels(self, where: str) -> None:
         if (self.metric == "labels") != bool(self.labels):
             raise TaskError(f"{where} metric 'labels' needs a list of labels, and only that metric has one")
         if len({label.casefold() for label in self.labels}) != len(self.labels) or len(self.labels) == 1:
             raise TaskError(f"{where} labels must be two or more, and differ by more than case")
-        unknown = set(self.multiline) - set(names)
-        if unknown:
-            raise TaskError(f"{where} multiline names unknown fields: {', '.join(sorted(unknown))}")
-        return self
+        if any(not label.strip() or label != label.strip() or "\n" in label for label in self.labels):
+            raise TaskError(f"{where} labels must be one line each, with no blanks at the ends")
 
     def variant(self, **changes: object) -> Self:
-        """Return a task that differs in the given settings, checked anew (pydantic's model_copy would keep stale patterns)."""
+        """Return a task that differs in the given settings, checked anew (pydantic's model_copy would keep stale
+        patterns).
+        """
         return type(self).model_validate({**self.model_dump(), **changes})
 
     @cached_property
@@ -143,6 +156,9 @@ class Task(BaseModel):
                 raise TaskError(f"field 'answer': not a known label; known labels: {', '.join(self.labels)}")
             values[ANSWER] = label
         answer = values.pop(ANSWER)
+        if self.parse_answer(answer) is None:
+            after = f" after {self.answer_marker!r}" if self.answer_marker else ""
+            raise TaskError(f"field 'answer': holds no {self.metric} answer{after}")
         example = Example(fields=values, answer=answer)
         if self.parse(self.render(example)) != example:
             raise TaskError(
@@ -183,6 +199,11 @@ class Task(BaseModel):
         return head.rstrip("\n"), tail
 
     @property
+    def label_first_question(self) -> str:
+        """The template of the question alone, as it stands below the answer line in a label-first example."""
+        return self._answer_line[0]
+
+    @property
     def can_label_first(self) -> bool:
         """Whether the answer stands on a line of its own, below the question."""
         head, tail = self._answer_line
@@ -214,7 +235,7 @@ class Task(BaseModel):
             return self.answer_pattern
         if self.labels:
             longest_first = sorted(self.labels, key=len, reverse=True)
-            return "(?i:" + "|".join(map(re.escape, longest_first)) + ")"
+            return "(?i:" + "|".join(map(_whole, longest_first)) + ")"
         return r"(?:(?!\n\n)[\s\S])+?" if ANSWER in self.multiline else r"[^\n]+?"
 
     @cached_property
@@ -244,7 +265,7 @@ class Task(BaseModel):
         answer = label if label is not None else match[ANSWER].strip()
         if self.labels:
             answer = self._label(answer) or ""
-        if not answer or not all(fields.values()) or self._spans_two(fields):
+        if not answer or not all(fields.values()) or self._spans_two(fields) or self.parse_answer(answer) is None:
             return None
         return Example(fields=fields, answer=answer)
 
@@ -263,7 +284,7 @@ class Task(BaseModel):
         """Read the graded answer at the start of a student's free continuation; None where it cannot be read."""
         text = text.strip()
         if self.metric == "labels":
-            words = re.match(self._answer_regex + r"\b", text)
+            words = re.match(self._answer_regex, text)
             return self._label(words[0]) if words else None
         if self.metric == "number":
             if self.answer_marker:
@@ -290,16 +311,21 @@ class Task(BaseModel):
         return ("\n\n",) if ANSWER in self.multiline else ("\n",)
 
 
+def _whole(label: str) -> str:
+    """A pattern for a label that is not just the beginning of a longer word."""
+    return re.escape(label) + (r"(?!\w)" if re.match(r"\w", label[-1]) else "")
+
+
 def _end_of_example(multiline: bool) -> str:
     """A lookahead for where an example's last part ends: at a blank line, or already at a line break."""
-    return r"(?=[^\S\n]*(?:\n\n|\Z))" if multiline else r"(?=[^\S\n]*(?:\n|\Z))"
+    return r"(?=[^\S\n]*\n\n|\s*\Z)" if multiline else r"(?=[^\S\n]*(?:\n|\Z))"
 
 
 def _literal_tail(template: str) -> str:
     """The literal text after the last field of a format string."""
     tail = ""
     for text, name, _, _ in string.Formatter().parse(template):
-        tail = text if name is None else ""
+        tail = tail + text if name is None else ""
     return tail
 
 

@@ -1,18 +1,19 @@
 """Teachers: `Teacher.answer` is the only door out of a silo.
 
-The types guard the channel, not the content: a teacher's model can still write a private row into its reply. Catching that is
-the guards' job, measuring it the audit's.
+The types guard the channel, not the content: a teacher's model can still write a private row into its reply. Catching
+that is the guards' job, measuring it the audit's.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from social_learning.errors import DataError, ModelError
 from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText
+from social_learning.lesson import Lesson
 from social_learning.messages import (
     Reply,
     ReplyExamples,
@@ -26,12 +27,13 @@ from social_learning.messages import (
 )
 from social_learning.models.base import ChatTurn, LanguageModel, Sampling
 from social_learning.prompts.instruction import instruction_request
-from social_learning.prompts.shots import label_first_prompt, new_example_prompt, question_prompt
+from social_learning.prompts.shots import label_first_prompt, new_example_prompt
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo
+from social_learning.student import Student
 from social_learning.task import SEPARATOR, Example
 
-INSTRUCTION_TOKENS = 256
+INSTRUCTION_TOKENS = 192
 """The longest instruction a teacher writes, in tokens."""
 
 VOTE_SHOTS = 16
@@ -44,14 +46,14 @@ class Draft:
 
     example: Example
     perplexity: float
-    prompt: str
+    prompt: str = field(repr=False)
 
 
 class Teacher:
     """A silo, a language model, and the guards between them and the world.
 
-    `seed` fixes every choice the teacher makes: the same request gets the same reply. A teacher sends private examples word for
-    word only if built with `allow_originals`, which exists for the baseline and the positive control.
+    `seed` fixes every choice the teacher makes: the same request gets the same reply. A teacher sends private examples
+    word for word only if built with `allow_originals`, which exists for the baseline and the positive control.
     """
 
     def __init__(
@@ -81,8 +83,8 @@ class Teacher:
     def answer(self, request: Request) -> Reply:
         """Answer a request from this silo.
 
-        Raises DataError where the silo is too small for what is asked, and ModelError where originals are asked of a teacher
-        that does not allow it.
+        Raises DataError where the silo is too small for what is asked, and ModelError where originals are asked of a
+        teacher that does not allow it.
         """
         if isinstance(request, RequestExamples):
             return self._answer_examples(request)
@@ -99,11 +101,12 @@ class Teacher:
         shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
         discarded = Counter[str]()
         door = Door(self._guards)
-        drafts = []
+        drafts: list[Draft] = []
         for draft in self._drafts(request, shots, discarded):
             origin = self._origin.with_prompt(draft.prompt)
             example = door.let_out_example(draft.example, origin)
-            if example is not None:
+            # Mending can make two drafts the same.
+            if example is not None and all(example != other.example for other in drafts):
                 drafts.append(Draft(example, draft.perplexity, draft.prompt))
         if request.self_check and drafts:
             agreed = self._agrees(shots, [draft.example for draft in drafts])
@@ -130,20 +133,20 @@ class Teacher:
             temperature=request.temperature,
             top_p=request.top_p,
             max_tokens=self._task.max_example_tokens,
-            stop=self._stops(),
+            stop=self._stops(request.way),
             seed=child_seed(self._seed, request.kind, request.round, "sampling"),
         )
         samples = max(1, request.samples // len(labels))
         drafts, seen = [], set()
-        for label, prompt, row in zip(
-            labels, prompts, self._model.generate(prompts, sampling, samples), strict=True
-        ):
+        for label, prompt, row in zip(labels, prompts, self._model.generate(prompts, sampling, samples), strict=True):
             for completion in row:
                 text = self._task.opening + completion.text
-                example = self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
+                example = self._read(text, label)
                 key = None if example is None else self._task.render(example)
                 if example is None:
                     discarded["malformed"] += 1
+                elif completion.finish == "length" and self._read(text + "x", label) != example:
+                    discarded["cut_off"] += 1
                 elif key in seen:
                     discarded["repeated"] += 1
                 else:
@@ -151,23 +154,27 @@ class Teacher:
                 seen.add(key)
         return drafts
 
-    def _stops(self) -> tuple[str, ...]:
-        """A new example ends at a blank line, except where the format has one inside."""
-        return () if SEPARATOR in self._task.template else (SEPARATOR,)
+    def _read(self, text: str, label: str | None) -> Example | None:
+        return self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
+
+    def _stops(self, way: str) -> tuple[str, ...]:
+        """What ends a new example: its line, where it is asked for label first and has only one; else a blank line,
+        unless the format has one inside.
+        """
+        text = self._task.label_first_question if way == "label-first" else self._task.template
+        if way == "label-first" and "\n" not in text and not self._task.multiline:
+            return ("\n",)
+        return () if SEPARATOR in text else (SEPARATOR,)
 
     def _agrees(self, shots: Sequence[Example], examples: Sequence[Example]) -> list[bool]:
-        """Whether this teacher's model, shown its private examples, gives each new example the label it carries."""
-        labels = self._task.labels
-        if not labels:
+        """Whether this teacher's model, as a student of its own private shots, gives each new example the label it
+        carries.
+        """
+        if not self._task.labels:
             raise ModelError(f"self-check needs a task with labels, and task {self._task.name!r} has none")
-        pairs = [
-            (question_prompt(self._task, "", shots, example.fields), self._task.continuation(label))
-            for example in examples
-            for label in labels
-        ]
-        scores = [score.logprob for score in self._model.score(pairs)]
-        rows = [scores[first : first + len(labels)] for first in range(0, len(scores), len(labels))]
-        return [labels[int(np.argmax(row))] == example.answer for row, example in zip(rows, examples, strict=True)]
+        judge = Student(self._model, Lesson(task=self._task, examples=tuple(shots)))
+        answers = judge.answers([example.fields for example in examples])
+        return [answer == example.answer for answer, example in zip(answers, examples, strict=True)]
 
     def _best(self, drafts: Sequence[Draft], request: RequestExamples) -> list[Example]:
         """The `count` drafts of lowest perplexity; in turn from each label where they were written label first."""

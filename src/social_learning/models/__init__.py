@@ -1,0 +1,1 @@
+"""Models: one protocol for language models, what runs behind it, and the wrappers around it."""

@@ -12,7 +12,7 @@ Finish = Literal["stop", "length"]
 class ChatTurn:
     """A prompt told to the model as one user turn through its own chat template, instead of plain text to continue."""
 
-    content: str
+    content: str = field(repr=False)
 
 
 Prompt = str | ChatTurn
@@ -23,9 +23,9 @@ Prompt = str | ChatTurn
 class Sampling:
     """How to sample, as one value.
 
-    `temperature` 0 is greedy, and then `top_p` and `seed` have no effect. `top_p` in (0, 1] keeps the smallest set of tokens
-    whose probabilities, at this temperature, sum to at least `top_p`. `max_tokens` counts generated tokens. `stop` texts end a
-    completion and are cut off. The same seed gives the same samples, whatever else is in the batch.
+    `temperature` 0 is greedy, and then `top_p` and `seed` have no effect. `top_p` in (0, 1] keeps the smallest set of
+    tokens whose probabilities, at this temperature, sum to at least `top_p`. `max_tokens` counts generated tokens.
+    `stop` texts end a completion and are cut off. The same seed gives the same samples, whatever else is in the batch.
 
     Raises ValueError where a number is out of range.
     """
@@ -52,12 +52,22 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerateCall:
+    """One call of `generate` as a value, so that calls of several callers can go through a model together."""
+
+    prompts: tuple[Prompt, ...]
+    sampling: Sampling
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One continuation of a prompt.
 
-    `text` ends before the stop text. `logprobs` holds the natural log-probability of every generated token under the model
-    itself (temperature 1, no top-p), the stop text's tokens included. `finish` is `stop` (a stop text or the model's own end)
-    or `length` (max_tokens were generated). `prompt_tokens` is the prompt's length. The repr tells sizes only: a teacher's raw output is private.
+    `text` ends before the stop text. `logprobs` holds the natural log-probability of every generated token under the
+    model itself (temperature 1, no top-p), the stop text's tokens included. `finish` is `stop` (a stop text or the
+    model's own end) or `length` (max_tokens were generated). `prompt_tokens` is the prompt's length. The repr tells
+    sizes only: a teacher's raw output is private.
     """
 
     text: str = field(repr=False)
@@ -80,8 +90,8 @@ class Completion:
 class Score:
     """Log-likelihood of a given continuation after its prompt.
 
-    `logprob`: natural log, summed over the continuation's tokens. `tokens`: how many there are. `greedy`: whether each of them is
-    the model's most likely next token. `prompt_tokens` is the number of tokens before the continuation.
+    `logprob`: natural log, summed over the continuation's tokens. `tokens`: how many there are. `greedy`: whether each
+    of them is the model's most likely next token. `prompt_tokens` is the number of tokens before the continuation.
     """
 
     logprob: float
@@ -97,7 +107,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was asked of models: finished calls (one per prompt and sample, or per scored pair), tokens in and tokens out.
+    """What was asked of models: finished calls (one per prompt and sample, or per scored pair), tokens in and tokens
+    out.
 
     `cached` counts the calls among them that were answered from the call cache without computing anything.
     """
@@ -143,9 +154,7 @@ class LanguageModel(Protocol):
     def count_tokens(self, text: str) -> int:
         """Return how many tokens `text` has for this model."""
 
-    def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1
-    ) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
         """Return `samples` completions for each prompt, in the prompts' order.
 
         Raises ContextLengthError, naming limit and length, where a prompt with `max_tokens` does not fit.
@@ -154,6 +163,14 @@ class LanguageModel(Protocol):
     def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
         """Return the log-likelihood of each continuation after its prompt, in order.
 
-        The two are tokenised as one text, and the tokens that reach into the continuation are scored. Raises ModelError for an
-        empty continuation and ContextLengthError where a pair does not fit.
+        The two are tokenised as one text, and the tokens that reach into the continuation are scored. Raises
+        ModelError for an empty continuation and ContextLengthError where a pair does not fit.
         """
+
+
+@runtime_checkable
+class BatchingModel(LanguageModel, Protocol):
+    """A language model for which one large batch costs less than many small ones, such as one that computes in this process."""
+
+    def generate_calls(self, calls: Sequence[GenerateCall]) -> list[list[list[Completion]]]:
+        """Answer several calls of `generate` at once, each as it would be answered alone."""

@@ -1,8 +1,8 @@
 """The call cache: every finished call of a model, by content, in one SQLite file.
 
-A key is the SHA-256 of the model's identity and the whole request: prompt, sampling with its seed, number of the sample,
-template version. Values are answers; prompts are never stored. The file belongs to whoever may see the answers: a teacher's lies
-in its silo's private folder.
+A key is the SHA-256 of the model's identity and the whole request: prompt, sampling with its seed, number of the
+sample, template version. Values are answers; prompts are never stored. The file belongs to whoever may see the
+answers: a teacher's lies in its silo's private folder.
 """
 
 import hashlib
@@ -21,17 +21,23 @@ _LOOKUP_CHUNK = 500
 
 
 class CallCache:
-    """A file of finished calls. Each batch of answers is written whole or not at all, and is on disk before it is used."""
+    """A file of finished calls. Each batch of answers is written whole or not at all, and is on disk before it is used.
+
+    May be used from any thread, by one at a time.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
-            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+            )
         except (sqlite3.Error, OSError) as error:
-            raise RunFolderError(f"cannot use the call cache {path}: {error}; move the file away to start afresh") from None
+            raise self._broken(error) from None
 
     def find(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the answers that are known, by key."""
@@ -39,14 +45,27 @@ class CallCache:
         for first in range(0, len(keys), _LOOKUP_CHUNK):
             part = keys[first : first + _LOOKUP_CHUNK]
             marks = ",".join("?" * len(part))
-            known.update(self._connection.execute(f"SELECT key, answer FROM calls WHERE key IN ({marks})", part))
+            try:
+                known.update(self._connection.execute(f"SELECT key, answer FROM calls WHERE key IN ({marks})", part))
+            except sqlite3.Error as error:
+                raise self._broken(error) from None
         return known
 
     def keep(self, answers: Iterable[tuple[str, str]]) -> None:
         """Write a batch of answers, all or none."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?)", answers)
-        self._connection.execute("COMMIT")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?)", answers)
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise self._broken(error) from None
+            raise
+
+    def _broken(self, error: Exception) -> RunFolderError:
+        return RunFolderError(f"cannot use the call cache {self._path}: {error}; move the file away to start afresh")
 
     def close(self) -> None:
         """Close the file."""
@@ -110,6 +129,11 @@ class CachedModel:
         results = [_unpack_score(known[keys[pair]]) for pair in pairs]
         self._count(len(pairs), len(pairs) - len(new), [(s.prompt_tokens + s.tokens, 0) for s in results])
         return results
+
+    def close(self) -> None:
+        """Close the cache's file."""
+        if self._cache:
+            self._cache.close()
 
     def _find(self, keys: list[str]) -> dict[str, str]:
         return self._cache.find(keys) if self._cache else {}

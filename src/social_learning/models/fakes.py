@@ -1,8 +1,8 @@
 """Fakes: deterministic stand-ins for language models, for tests and dry runs. They know no language.
 
-Both read a few-shot prompt as blocks between blank lines and answer the last, unfinished block from the others, so a whole
-experiment plays through on them: `CopycatModel` repeats what it was shown (every audit must flag it), `MixerModel` writes new
-examples by mixing words of those it was shown.
+Both read a few-shot prompt as blocks between blank lines and answer the last, unfinished block from the others, so a
+whole experiment plays through on them: `CopycatModel` repeats what it was shown (every audit must flag it),
+`MixerModel` writes new examples by mixing words of those it was shown.
 """
 
 import math
@@ -20,7 +20,9 @@ _TOKEN = re.compile(r"\S+|\n")
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A prompt as a fake reads it: how each finished block goes on after the marker, and the question before the marker."""
+    """A prompt as a fake reads it: how each finished block goes on after the marker, and the question before the
+    marker.
+    """
 
     marker: str
     known: list[tuple[str, str]]
@@ -99,14 +101,20 @@ class CopycatModel(FakeModel):
 
 
 class MixerModel(FakeModel):
-    """Writes examples by swapping words of one example of its prompt for words of others; the last line stays as it is."""
+    """Writes examples by swapping words of one example of its prompt for words of others; the last of several lines
+    stays.
+    """
 
     def _write(self, reading: _Reading, rng: np.random.Generator) -> str:
-        text = super()._write(reading, rng)
-        pool = [word for _, after in reading.known for word in after.split("\n")[0].split()] or ["word"]
-        head, line_break, tail = text.partition("\n")
-        words = [pool[rng.integers(len(pool))] if rng.random() < 0.6 else word for word in head.split()]
-        return " " * text.startswith(" ") + " ".join(words) + line_break + tail
+        *lines, last = super()._write(reading, rng).split("\n")
+        pool = [word for _, after in reading.known for word in after.split()] or ["word"]
+        mixed = [self._mix(line, pool, rng) for line in (lines or [last])]
+        return "\n".join([*mixed, last] if lines else mixed)
+
+    @staticmethod
+    def _mix(line: str, pool: Sequence[str], rng: np.random.Generator) -> str:
+        words = [pool[int(rng.integers(len(pool)))] if rng.random() < 0.6 else word for word in line.split()]
+        return " " * line.startswith(" ") + " ".join(words)
 
 
 def _text(prompt: Prompt) -> str:

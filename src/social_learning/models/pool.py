@@ -1,10 +1,11 @@
 """The model pool: each model of a run loaded once, when first needed, and wrapped in the call cache of whoever uses it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from social_learning.models.base import LanguageModel, Usage
+from social_learning.models.base import BatchingModel, LanguageModel, Usage
 from social_learning.models.cache import CachedModel, CallCache
+from social_learning.models.lockstep import LockstepModel, Result, Together
 
 Load = Callable[..., LanguageModel]
 """Loads a model by name; takes the options `dtype` and `device`."""
@@ -13,8 +14,9 @@ Load = Callable[..., LanguageModel]
 class ModelPool:
     """Models by name, number format and device, and by user.
 
-    Every user has a private folder below `private`, with its own call cache: a teacher's prompts and raw outputs are private to its
-    silo, and the student's answers may repeat what an `original` lesson told it. `loading` is told (done, total) around a load.
+    Every user has a private folder below `private`, with its own call cache: a teacher's prompts and raw outputs are
+    private to its silo, and the student's answers may repeat what an `original` lesson told it. `loading` is told
+    (done, total) around a load.
     """
 
     def __init__(self, load: Load, private: Path, loading: Callable[[str, int, int], None]) -> None:
@@ -30,8 +32,10 @@ class ModelPool:
         if (*spec, user) not in self._wrapped:
             if spec not in self._loaded:
                 self._loading(f"loading {name}", 0, 1)
-                self._loaded[spec] = self._load(name, dtype=dtype, device=device)
+                model = self._load(name, dtype=dtype, device=device)
+                self._loaded[spec] = LockstepModel(model) if isinstance(model, BatchingModel) else model
                 self._loading(f"loading {name}", 1, 1)
+            self._private.mkdir(parents=True, exist_ok=True, mode=0o700)
             cache = CallCache(self._private / user / "calls.sqlite")
             self._wrapped[*spec, user] = CachedModel(self._loaded[spec], cache)
         return self._wrapped[*spec, user]
@@ -39,6 +43,19 @@ class ModelPool:
     def usage(self) -> Usage:
         """Return what all models together were asked so far."""
         return sum((model.usage for model in self._wrapped.values()), Usage())
+
+    def together(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Run jobs and return their results in order: side by side where a model gains from larger batches, see Together.
+
+        Else one after the other, so that each finished call is in its cache before the next one starts.
+        """
+        batching = [model for model in self._loaded.values() if isinstance(model, LockstepModel)]
+        return Together[Result](batching)(jobs) if batching else [job() for job in jobs]
+
+    def close(self) -> None:
+        """Close the caches' files."""
+        for model in self._wrapped.values():
+            model.close()
 
     def identities(self) -> list[str]:
         """Return the identities of the models loaded so far."""

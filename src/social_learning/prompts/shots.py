@@ -1,4 +1,6 @@
-"""Shots: examples as a prompt to continue, with no instruction. For the student's question and for a teacher's new example."""
+"""Shots: examples as a prompt to continue, with no instruction. For the student's question and for a teacher's new
+example.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +8,9 @@ from social_learning.task import SEPARATOR, Example, Task
 
 
 def question_prompt(task: Task, instruction: str, shots: Sequence[Example], fields: Mapping[str, str]) -> str:
-    """Return what the student's model continues with an answer: instruction and shots (either may be empty), the question."""
+    """Return what the student's model continues with an answer: instruction and shots (either may be empty), the
+    question.
+    """
     parts = [instruction.strip(), *(task.render(shot) for shot in shots), task.question(fields)]
     return SEPARATOR.join(part for part in parts if part)
 

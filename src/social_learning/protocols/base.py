@@ -1,15 +1,16 @@
 """What a protocol is: a generator that yields one request, is sent the replies, and returns a lesson in the end.
 
-This is the formal definition of the paper (arXiv 2312.11441, appendix A). It says nothing of where teachers live, so the same
-generator is driven over objects in this process or over a network.
+This is the formal definition of the paper (arXiv 2312.11441, appendix A). It says nothing of where teachers live, so
+the same generator is driven over objects in this process or over a network.
 """
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
+from social_learning.errors import TeachingError
 from social_learning.lesson import Lesson
 from social_learning.messages import Reply, ReplyExamples, ReplyInstruction, Request
-from social_learning.errors import TeachingError
+from social_learning.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,14 @@ Protocol = Generator[Ask, Replies, Lesson]
 """A way of teaching, under way."""
 
 
-def example_replies(replies: Replies) -> list[ReplyExamples]:
-    """Return the replies, in order, as replies with examples; raises TeachingError for any other kind."""
+def example_replies(replies: Replies, task: Task) -> list[ReplyExamples]:
+    """Return the replies, in order, as replies with examples of a task; raises TeachingError for anything else."""
     checked = []
     for name, reply in replies.items():
         if not isinstance(reply, ReplyExamples):
             raise TeachingError(f"teacher {name!r} answered a request for examples with {reply.kind!r}")
+        if any(set(example.fields) != set(task.field_names) for example in reply.examples):
+            raise TeachingError(f"teacher {name!r} sent an example without the fields of task {task.name!r}")
         checked.append(reply)
     return checked
 

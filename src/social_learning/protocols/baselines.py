@@ -1,4 +1,6 @@
-"""Baselines, through the same loop as methods: no lesson, a hand-written instruction, and private examples word for word."""
+"""Baselines, through the same loop as methods: no lesson, a hand-written instruction, and private examples word for
+word.
+"""
 
 from collections.abc import Sequence
 
@@ -24,7 +26,7 @@ def manual_instruction(task: Task) -> Protocol:
 
 def original_examples(task: Task, teachers: Sequence[str], count: int, rng: np.random.Generator) -> Protocol:
     """Take `count` private examples of one teacher, chosen at random: the ceiling for accuracy, with no privacy at all."""
-    teacher = teachers[rng.integers(len(teachers))]
+    teacher = teachers[int(rng.integers(len(teachers)))]
     replies = yield Ask(RequestOriginals(round=0, count=count), (teacher,))
-    examples = [example for reply in example_replies(replies) for example in reply.examples]
+    examples = [example for reply in example_replies(replies, task) for example in reply.examples]
     return Lesson(task=task, examples=tuple(examples), sources=(Source(teacher=teacher, round=0),) * len(examples))

@@ -66,8 +66,8 @@ def random_examples(
     heard: list[ReplyExamples] = []
     for round in range(MAX_ROUNDS):
         replies = yield Ask(generation.request(round), tuple(teachers))
-        heard.extend(example_replies(replies))
-        pool = _without_repeats(task, pool + _candidates(replies))
+        heard.extend(example_replies(replies, task))
+        pool = _without_repeats(task, pool + _candidates(task, replies))
         chosen = pick(task, pool, count, generation.balanced, rng) if len(pool) >= count else []
         if len(chosen) == count:
             return _lesson(task, chosen)
@@ -82,18 +82,18 @@ def voted_examples(
 ) -> Protocol:
     """Generate, vote, select, `count` times over (the paper's voting aggregator, appendix H).
 
-    Every teacher votes for the candidate that its held-out examples make likeliest; the one with most votes is chosen, a tie
-    is broken at random. An example that was chosen is no candidate again.
+    Every teacher votes for the candidate that its held-out examples make likeliest; the one with most votes is chosen,
+    a tie is broken at random. An example that was chosen is no candidate again.
     """
     chosen: list[Candidate] = []
     heard: list[ReplyExamples] = []
     for turn in range(count + MAX_ROUNDS):
         replies = yield Ask(generation.request(2 * turn), tuple(teachers))
-        heard.extend(example_replies(replies))
+        heard.extend(example_replies(replies, task))
         taken = {task.render(candidate.example) for candidate in chosen}
-        fresh = [c for c in _without_repeats(task, _candidates(replies)) if task.render(c.example) not in taken]
+        fresh = [c for c in _without_repeats(task, _candidates(task, replies)) if task.render(c.example) not in taken]
         if generation.balanced and task.labels:
-            fresh = _rarest_label(task, fresh, chosen)
+            fresh = _rarest_label(fresh, chosen)
         if not fresh:
             continue
         ballot = RequestVote(round=2 * turn + 1, candidates=tuple(candidate.example for candidate in fresh))
@@ -110,7 +110,9 @@ def voted_examples(
 def pick(
     task: Task, pool: Sequence[Candidate], count: int, balanced: bool, rng: np.random.Generator
 ) -> list[Candidate]:
-    """Pick `count` candidates at random; `balanced`: labels in turn, as far as the pool has them. The order is random too."""
+    """Pick `count` candidates at random; `balanced`: labels in turn, as far as the pool has them. The order is random
+    too.
+    """
     order = [pool[i] for i in rng.permutation(len(pool))]
     if not (balanced and task.labels):
         return order[:count]
@@ -118,10 +120,10 @@ def pick(
     return [pile[turn] for turn in range(len(order)) for pile in piles if turn < len(pile)][:count]
 
 
-def _candidates(replies: Replies) -> list[Candidate]:
+def _candidates(task: Task, replies: Replies) -> list[Candidate]:
     return [
         Candidate(example, Source(teacher=reply.teacher, round=reply.round))
-        for reply in example_replies(replies)
+        for reply in example_replies(replies, task)
         for example in reply.examples
     ]
 
@@ -130,7 +132,7 @@ def _without_repeats(task: Task, candidates: Sequence[Candidate]) -> list[Candid
     return list({task.render(candidate.example): candidate for candidate in reversed(candidates)}.values())[::-1]
 
 
-def _rarest_label(task: Task, fresh: list[Candidate], chosen: list[Candidate]) -> list[Candidate]:
+def _rarest_label(fresh: list[Candidate], chosen: list[Candidate]) -> list[Candidate]:
     """Only candidates of the label that the lesson has least of, among those on offer."""
     counts = Counter(candidate.example.answer for candidate in chosen)
     rarest = min((candidate.example.answer for candidate in fresh), key=lambda label: counts[label], default=None)

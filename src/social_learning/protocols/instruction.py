@@ -19,9 +19,9 @@ def one_instruction(
     Raises TeachingError where no teacher had one.
     """
     heard: list[ReplyInstruction] = []
-    for name in rng.permutation(list(teachers)):
+    for name in map(str, rng.permutation(list(teachers))):
         request = RequestInstruction(round=len(heard), shots=shots, samples=samples)
-        replies = yield Ask(request, (str(name),))
+        replies = yield Ask(request, (name,))
         for reply in replies.values():
             if not isinstance(reply, ReplyInstruction):
                 raise TeachingError(f"teacher {name!r} answered a request for an instruction with {reply.kind!r}")

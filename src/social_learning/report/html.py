@@ -1,3 +1,48 @@
-"""stub while building"""
+"""The report: one HTML file that needs no network and no script, for light and dark, screen and paper."""
+
 from pathlib import Path
-def write_report(folder, result): (Path(folder)/"report.html").write_text("stub")
+
+import jinja2
+from markupsafe import Markup
+
+from social_learning.errors import RunFolderError
+from social_learning.records import write_file
+from social_learning.report import numbers
+from social_learning.report.view import page_of
+from social_learning.report.visible import marked, visible
+from social_learning.results import Result
+
+
+def write_report(folder: Path, result: Result) -> Path:
+    """Write `report.html` into a run folder, whole or not at all, and return its path.
+
+    Raises RunFolderError where run.json is missing or damaged, or the report cannot be written. Logs and lessons that
+    are missing or damaged are told in the report.
+    """
+    text = _environment().get_template("report.html.j2").render(page=page_of(folder, result))
+    path = folder / "report.html"
+    try:
+        write_file(path, text)
+    except OSError as error:
+        raise RunFolderError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def _environment() -> jinja2.Environment:
+    """Templates that escape everything, and show every hidden character, without being asked to."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("social_learning.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["marked"] = marked
+    environment.globals["count"] = numbers.count
+    return environment
+
+
+def _finalize(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -22,5 +22,7 @@ BUILT_IN: dict[str, BuiltIn] = {
 def built_in(name: str) -> BuiltIn:
     """Return a built-in task; raises ConfigError that lists the known ones."""
     if name not in BUILT_IN:
-        raise ConfigError(f"no built-in task {name!r}: there are {', '.join(BUILT_IN)}; or define one in a [task] table")
+        raise ConfigError(
+            f"no built-in task {name!r}: there are {', '.join(BUILT_IN)}; or define one in a [task] table"
+        )
     return BUILT_IN[name]

@@ -13,9 +13,10 @@ Convert = Callable[[Mapping[str, object]], Mapping[str, object]]
 class BuiltIn:
     """A task, where its published data lies below the data folder, and one invented example to show.
 
-    `train` and `test` are file names relative to the data folder. `pooled`: both are joined, duplicates go, labels are balanced by
-    undersampling, and `test_rows` of them, the same in every run, are the test set. Otherwise the test set is the test file, of
-    which `test_rows` are drawn, the same in every run, where that is set and smaller. `source` says in words what the data is.
+    `train` and `test` are file names relative to the data folder. `pooled`: both are joined, duplicates go, labels are
+    balanced by undersampling, and `test_rows` of them, the same in every run, are the test set. Otherwise the test set
+    is the test file, of which `test_rows` are drawn, the same in every run, where that is set and smaller. `source`
+    says in words what the data is.
     """
 
     task: Task

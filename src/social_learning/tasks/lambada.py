@@ -32,7 +32,9 @@ LAMBADA = BuiltIn(
     test="lambada/test_plain.jsonl.gz",
     convert=convert,
     invented=Example(
-        fields={"passage": "mira put the lantern on the sill , as every night . if he came home late , he would see the"},
+        fields={
+            "passage": "mira put the lantern on the sill , as every night . if he came home late , he would see the"
+        },
         answer="lantern",
     ),
     source=(

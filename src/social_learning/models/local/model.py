@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from transformers import AttentionInterface
 
 from social_learning.errors import ContextLengthError, ModelError
-from social_learning.models.base import Completion, Finish, Prompt, Sampling, Score
+from social_learning.models.base import Completion, Finish, GenerateCall, Prompt, Sampling, Score
 from social_learning.models.local.attention import IMPLEMENTATION, shared_prefix_attention
 from social_learning.models.local.engine import Draft, Engine
 from social_learning.models.local.loading import Loaded, load
@@ -50,16 +51,26 @@ class LocalModel:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
         """Return `samples` completions for each prompt; see LanguageModel."""
-        if samples < 1:
-            raise ModelError(f"samples must be 1 or more, not {samples}")
-        ids = [self._tokenizer.for_generation(prompt) for prompt in prompts]
-        for tokens in ids:
-            self._check_length(len(tokens), sampling.max_tokens)
-        drafts = self._engine.generate(ids, sampling, samples, lambda draft: self._ended(draft, sampling.stop))
-        return [
-            [self._completion(draft, sampling.stop, len(tokens)) for draft in row]
-            for row, tokens in zip(drafts, ids, strict=True)
-        ]
+        return self.generate_calls([GenerateCall(tuple(prompts), sampling, samples)])[0]
+
+    def generate_calls(self, calls: Sequence[GenerateCall]) -> list[list[list[Completion]]]:
+        """Answer several calls; those that differ in prompts and seed alone go through the model as one batch."""
+        alike: dict[tuple[Sampling, int], list[int]] = {}
+        for number, call in enumerate(calls):
+            if call.samples < 1:
+                raise ModelError(f"samples must be 1 or more, not {call.samples}")
+            alike.setdefault((call.sampling.with_seed(0), call.samples), []).append(number)
+        answers: list[list[list[Completion]]] = [[] for _ in calls]
+        for (sampling, samples), numbers in alike.items():
+            asked = [(n, prompt) for n in numbers for prompt in calls[n].prompts]
+            ids = [self._tokenizer.for_generation(prompt) for _, prompt in asked]
+            for tokens in ids:
+                self._check_length(len(tokens), sampling.max_tokens)
+            seeds = [calls[n].sampling.seed for n, _ in asked]
+            rows = self._engine.generate(ids, seeds, sampling, samples, partial(self._ended, stop=sampling.stop))
+            for (n, _), tokens, row in zip(asked, ids, rows, strict=True):
+                answers[n].append([self._completion(draft, sampling.stop, len(tokens)) for draft in row])
+        return answers
 
     def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
         """Return the log-likelihood of each continuation after its prompt; see LanguageModel."""
@@ -119,5 +130,5 @@ def _device(device: str) -> torch.device:
 
 def _computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

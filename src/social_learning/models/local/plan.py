@@ -20,14 +20,12 @@ class Group:
     members: tuple[int, ...]
 
 
-def group_by_prefix(
-    sequences: Sequence[Tokens], limits: Sequence[int], min_shared: int = MIN_SHARED
-) -> list[Group]:
+def group_by_prefix(sequences: Sequence[Tokens], limits: Sequence[int], min_shared: int = MIN_SHARED) -> list[Group]:
     """Split sequences into groups with a common beginning.
 
-    Sequence i may share at most its first `limits[i]` tokens: what is read of it must be left to compute. Sequences that agree
-    on their first `min_shared` tokens form a group, which shares everything that its members have in common within their
-    limits. Every sequence is in exactly one group; those that share nothing are together in the last.
+    Sequence i may share at most its first `limits[i]` tokens: what is read of it must be left to compute. Sequences
+    that agree on their first `min_shared` tokens form a group, which shares everything that its members have in common
+    within their limits. Every sequence is in exactly one group; those that share nothing are together in the last.
     """
     buckets: dict[Tokens, list[int]] = {}
     for number, sequence in enumerate(sequences):
@@ -52,6 +50,24 @@ def common_length(sequences: Sequence[Tokens], limit: int) -> int:
     low, high = min(sequences), max(sequences)
     limit = min(limit, len(low), len(high))
     return next((i for i in range(limit) if low[i] != high[i]), limit)
+
+
+def absorb(sequences: Sequence[Tokens]) -> dict[int, int]:
+    """Map every sequence to one that starts with it (itself, where no other does), by number.
+
+    Whatever is computed for the one holds for the other as well: two labels of one question need one row, not two,
+    where the first label's tokens but the last begin the second's.
+    """
+    order = sorted(range(len(sequences)), key=lambda number: sequences[number], reverse=True)
+    hosts: dict[int, int] = {}
+    host = -1
+    for number in order:
+        # In falling dictionary order, whatever starts with a sequence stands right before it.
+        tokens = sequences[number]
+        if host < 0 or sequences[host][: len(tokens)] != tokens:
+            host = number
+        hosts[number] = host
+    return hosts
 
 
 def batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:

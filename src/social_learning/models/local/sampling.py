@@ -11,16 +11,16 @@ CANDIDATES = 512
 """Top-p sets are looked for among this many most likely tokens first; only rows that need more are sorted whole."""
 
 
-def uniforms(sampling: Sampling, sample: int) -> np.ndarray:
+def uniforms(seed: int, sample: int, tokens: int) -> np.ndarray:
     """Return the uniform numbers in [0, 1) of one sample, one per token; they depend on seed and sample number alone."""
-    return generator(sampling.seed, "sample", sample).random(sampling.max_tokens)
+    return generator(seed, "sample", sample).random(tokens)
 
 
 def choose(logits: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Choose one token per row.
 
-    `logits` (rows, vocabulary), `uniform` (rows,) in [0, 1). Returns token ids (rows,) and their natural log-probabilities
-    (rows,) under the model itself: temperature 1, whole vocabulary, float32.
+    `logits` (rows, vocabulary), `uniform` (rows,) in [0, 1). Returns token ids (rows,) and their natural
+    log-probabilities (rows,) under the model itself: temperature 1, whole vocabulary, float32.
     """
     logits = logits.float()
     normaliser = torch.logsumexp(logits, dim=-1)

@@ -47,8 +47,8 @@ class Tokenizer:
     def for_generation(self, prompt: Prompt) -> tuple[int, ...]:
         """Return a prompt's tokens to continue from.
 
-        Blanks at the end are tokenised as they would be in front of a letter: two line breaks are one token at the end of
-        a text and two inside it, for many models, and a model continues best from what it saw inside.
+        Blanks at the end are tokenised as they would be in front of a letter: two line breaks are one token at the end
+        of a text and two inside it, for many models, and a model continues best from what it saw inside.
         """
         text, chat = self.text(prompt), isinstance(prompt, ChatTurn)
         if text == text.rstrip() or text.endswith(" "):

@@ -1,0 +1,67 @@
+"""Loading: a finished run folder back into what the reports show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from social_learning.config import Experiment, cells_of, parse_experiment
+from social_learning.errors import ConfigError, RunFolderError
+from social_learning.records import FORMAT, read_json
+from social_learning.results import Cell, CellKey, Result, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A run's run.json: the experiment, its settings as they were written, and everything else as plain values."""
+
+    experiment: Experiment
+    settings: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read run.json. Raises RunFolderError where there is none, or none that this version understands."""
+    file = folder / "run.json"
+    if not file.is_file():
+        raise RunFolderError(f"{folder} holds no finished run: there is no run.json in it")
+    table = read_json(file)
+    if not isinstance(table, dict) or table.get("format") != FORMAT or not isinstance(table.get("experiment"), dict):
+        raise RunFolderError(f"{file} was not written by this version of social-learning")
+    try:
+        experiment = parse_experiment(table["experiment"], str(file))
+    except ConfigError as error:
+        raise RunFolderError(str(error)) from None
+    facts = {name: value for name, value in table.items() if name not in ("format", "experiment")}
+    return Manifest(experiment, table["experiment"], facts)
+
+
+def load_result(folder: Path) -> Result:
+    """Rebuild the result of a finished run from its cells, exactly as the run returned it.
+
+    Raises RunFolderError where the folder holds no run, where a cell is missing, or where one is damaged.
+    """
+    experiment = load_manifest(folder).experiment
+    keys = [key for _, key in cells_of(experiment)]
+    missing = [key.name for key in keys if not _file(folder, key).is_file()]
+    if missing:
+        raise RunFolderError(
+            f"{folder} holds no finished run: {len(missing)} of {len(keys)} cells are missing, the first is "
+            f"{missing[0]}; run the experiment again to finish it"
+        )
+    cells = [_cell(_file(folder, key)) for key in keys]
+    task = experiment.task if isinstance(experiment.task, str) else experiment.task.name
+    arms = summarise(cells, task, experiment.compare_with, experiment.seed)
+    return Result(str(folder), experiment.name, task, experiment.compare_with, arms)
+
+
+def _file(folder: Path, key: CellKey) -> Path:
+    return folder / "cells" / key.name / "cell.json"
+
+
+def _cell(file: Path) -> Cell:
+    table = read_json(file)
+    try:
+        return Cell.from_table(table)
+    except (KeyError, TypeError):
+        raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None

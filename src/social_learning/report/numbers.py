@@ -1,0 +1,56 @@
+"""Numbers as the reports print them, and the words around them. Formatting only: every figure comes from a Result."""
+
+from social_learning.results import ArmResult, Result
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def percent(share: float) -> str:
+    """Return a share in [0, 1] in percent with one decimal, without the sign: `92.7`."""
+    return f"{100 * share:.1f}"
+
+
+def accuracy(arm: ArmResult) -> str:
+    """Return accuracy in percent, with the standard error over repeats where there is one: `92.7 (0.6)`."""
+    return percent(arm.accuracy) if arm.stderr is None else f"{percent(arm.accuracy)} ({percent(arm.stderr)})"
+
+
+def against(result: Result, arm: ArmResult) -> ArmResult | None:
+    """Return what `arm` is compared with, by the rule of `results.summarise`; None for the compared arm itself."""
+    base = [other for other in result.arms if other.name == result.compared_with]
+    if arm.name == result.compared_with or not base:
+        return None
+    return next((other for other in base if other.shots == arm.shots), base[0])
+
+
+def points(arm: ArmResult, base: ArmResult) -> float:
+    """Return the difference of two arms' accuracies in percentage points, rounded to one decimal and never -0.0."""
+    return round(100 * (arm.accuracy - base.accuracy), 1) + 0.0
+
+
+def signed(difference: float) -> str:
+    """Return a difference in points with its sign: `+31.7`, `-2.5`, `0.0`."""
+    return f"{difference:+.1f}" if difference else "0.0"
+
+
+def p_value(arm: ArmResult) -> str:
+    """Return p with three digits and a star where it is significant, such as `0.032*`; empty for the compared arm."""
+    if arm.p_value is None:
+        return ""
+    digits = "<0.001" if arm.p_value < 0.001 else f"{arm.p_value:.3f}"
+    return digits + ("*" if arm.significant else "")
+
+
+def rows(arm: ArmResult) -> str:
+    """Return test rows by repeats, such as `500 x 5` with a multiplication sign."""
+    return f"{arm.test_rows:,} {TIMES} {arm.repeats}"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: `1 shot`, `1,024 shots`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def label(name: str, shots: int) -> str:
+    """Return how an arm is called at a number of shots: `generated, 16 shots`, or `manual`."""
+    return f"{name}, {count(shots, 'shot')}" if shots else name

@@ -1,0 +1,101 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPERIMENT = """
+name = "tiny"
+task = "phone_messages"
+repeats = 2
+shots = [4]
+arms = ["zero-shot", "generated", "instruction"]
+[data]
+test_rows = 20
+[teachers]
+model = "fake:mixer"
+[student]
+model = "fake:mixer"
+"""
+
+
+def cli(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "SOCIAL_LEARNING_DATA"}
+    environment |= {"XDG_CACHE_HOME": str(cwd / "cache"), "COLUMNS": "80", "TERM": "dumb"}
+    command = [sys.executable, "-m", "social_learning.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.toml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+def test_run_show_ask_and_export(folder: Path) -> None:
+    ran = cli("run", "tiny.toml", "--out", "out", "--json", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    table = json.loads(ran.stdout)
+    assert table["run"] == "out"
+    assert [arm["name"] for arm in table["arms"]] == ["zero-shot", "generated", "instruction"]
+
+    shown = cli("report", "out", cwd=folder)
+    assert shown.returncode == 0, shown.stderr
+    assert "generated" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert cli("report", "out", "--json", cwd=folder).stdout == ran.stdout
+
+    lesson = "out/cells/generated-n4-r0"
+    asked = cli("ask", lesson, "win a prize now", "--model", "fake:mixer", cwd=folder)
+    assert asked.stdout.strip() in ("spam", "not spam")
+    lines = cli("export", lesson, "--format", "chat-jsonl", cwd=folder).stdout.splitlines()
+    assert len(lines) == 4
+    assert all(json.loads(line)["messages"][-1]["role"] == "assistant" for line in lines)
+    cli("export", lesson, "-f", "dspy", "--out", "state.json", cwd=folder)
+    assert len(json.loads((folder / "state.json").read_text())["demos"]) == 4
+
+
+def test_dry_run_tells_calls_and_tokens_and_leaves_nothing(folder: Path) -> None:
+    told = cli("run", "tiny.toml", "--dry-run", "--json", cwd=folder)
+    assert told.returncode == 0, told.stderr
+    arms = {arm["name"]: arm for arm in json.loads(told.stdout)["arms"]}
+    assert arms["zero-shot"]["calls"] == 2 * (20 + 3)  # two labels; 20 test rows, 3 inputs that say nothing
+    assert arms["generated"]["calls"] > 40
+    assert all(arm["prompt_tokens"] > 0 for arm in arms.values())
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny.toml"]
+    assert max(map(len, cli("run", "tiny.toml", "--dry-run", cwd=folder).stdout.splitlines())) <= 80
+
+
+def test_tasks_lists_every_task_with_an_example(folder: Path) -> None:
+    shown = cli("tasks", cwd=folder).stdout
+    for name in ("sms_spam", "sms_spam_classes", "lambada", "boolq", "gsm8k", "random_insertion", "phone_messages"):
+        assert f"\n{name}  (" in "\n" + shown
+    assert "    #### 16" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "absent.toml"), "no experiment file absent.toml"),
+        (("run", "tiny.toml", "-s", "teechers.count=3"), "unknown key 'teechers'; did you mean 'teachers'?"),
+        (("run", "tiny.toml", "-s", "teachers.count=many"), "teachers.count"),
+        (("run", "tiny.toml", "-s", "student.model=fake:genius"), "no fake named 'fake:genius'"),
+        (("run", "tiny.toml", "-s", "task=sms_spam"), "SOCIAL_LEARNING_DATA"),
+        (("ask", "nowhere", "hello"), "no lesson at nowhere"),
+        (("report", "nowhere"), "nowhere"),
+        (("export", "nowhere", "-f", "pdf"), "use one of text"),
+    ],
+)
+def test_mistakes_get_one_line_and_exit_code_two(folder: Path, arguments: tuple[str, ...], told: str) -> None:
+    ended = cli(*arguments, cwd=folder)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    message = [line for line in ended.stderr.splitlines() if "parts of the run" not in line]
+    assert len(message) == 1
+    assert message[0].startswith("error: ")
+    assert told in message[0]

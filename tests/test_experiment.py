@@ -1,0 +1,321 @@
+"""The run: arms, run folder, resume after a kill, one run per folder, and nothing private where it does not belong."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from social_learning.config import Experiment, parse_experiment
+from social_learning.corpus import load_corpus
+from social_learning.errors import ConfigError, DataError, ModelError, RunFolderError
+from social_learning.experiment import run, silos_for
+from social_learning.lesson import Lesson
+from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score
+from social_learning.models.fakes import MixerModel
+from social_learning.models.registry import load_model
+
+ALL_ARMS = ["zero-shot", "manual", "original", "generated", "voted", "instruction"]
+FAKE = {"model": "fake:mixer"}
+
+
+def experiment(**changes: Any) -> Experiment:
+    settings: dict[str, Any] = {
+        "name": "test",
+        "task": "phone_messages",
+        "repeats": 2,
+        "shots": [4],
+        "arms": ALL_ARMS,
+        "data": {"test_rows": 40},
+        "teachers": FAKE,
+        "student": FAKE,
+    }
+    return parse_experiment({**settings, **changes})
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside: nothing catches it."""
+
+
+class Counting:
+    """A model that counts the prompts and pairs that really reach it, and can be killed at the n-th call."""
+
+    def __init__(self, inner: LanguageModel, die_at: int | None = None) -> None:
+        self.inner, self.die_at, self.calls = inner, die_at, 0
+        self.asked: list[object] = []
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def identity(self) -> str:
+        return self.inner.identity
+
+    @property
+    def context_length(self) -> int:
+        return self.inner.context_length
+
+    def count_tokens(self, text: str) -> int:
+        return self.inner.count_tokens(text)
+
+    def _call(self, asked: Sequence[object]) -> None:
+        self.calls += 1
+        if self.calls == self.die_at:
+            raise Killed
+        self.asked.extend(asked)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        self._call([(prompt, sampling) for prompt in prompts])
+        return self.inner.generate(prompts, sampling, samples)
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        self._call(list(pairs))
+        return self.inner.score(pairs)
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """Everything in a run folder that must not depend on timing."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name in ("results.json", "results.csv", "lesson.json", "messages.jsonl"):
+            found[str(path.relative_to(folder))] = path.read_text().replace(str(folder), "RUN")
+        if path.name == "cell.json":
+            found[str(path.relative_to(folder))] = json.loads(path.read_text())["outcomes"]
+    return found
+
+
+def test_every_arm_is_measured_and_written_down(tmp_path: Path) -> None:
+    result = run(experiment(), tmp_path / "run")
+    assert [(arm.name, arm.shots, arm.repeats) for arm in result.arms] == [
+        ("zero-shot", 0, 1),
+        ("manual", 0, 1),
+        ("original", 4, 2),
+        ("generated", 4, 2),
+        ("voted", 4, 2),
+        ("instruction", 0, 2),
+    ]
+    assert all(arm.test_rows == 40 and 0 <= arm.accuracy <= 1 for arm in result.arms)
+    assert [arm.p_value is None for arm in result.arms] == [True, False, False, False, False, False]
+    rows = list(csv.DictReader((tmp_path / "run" / "results.csv").read_text().splitlines()))
+    table = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [row["name"] for row in rows] == [arm["name"] for arm in table["arms"]] == ALL_ARMS
+    assert set(result.to_table()["arms"][0]) == {
+        "name", "task", "shots", "accuracy", "stderr", "repeats", "test_rows", "unparsed", "p_value",
+    }  # fmt: skip
+    assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+
+
+def test_messages_lessons_and_sources_agree(tmp_path: Path) -> None:
+    run(experiment(arms=["zero-shot", "generated"], repeats=1), tmp_path / "run")
+    cell = tmp_path / "run" / "cells" / "generated-n4-r0"
+    lesson = Lesson.load(cell)
+    messages = [json.loads(line) for line in (cell / "messages.jsonl").read_text().splitlines()]
+    sent = [
+        (m["reply"]["teacher"], m["reply"]["round"], example) for m in messages for example in m["reply"]["examples"]
+    ]
+    assert len(messages) == 8
+    for example, source in zip(lesson.examples, lesson.sources, strict=True):
+        assert (source.teacher, source.round, example.model_dump()) in sent
+
+
+def test_same_experiment_same_run_whatever_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(experiment(), tmp_path / "one")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other-cache"))
+    run(experiment(), tmp_path / "two")
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    run(experiment(seed=2), tmp_path / "three")
+    assert files_of(tmp_path / "one") != files_of(tmp_path / "three")
+
+
+@pytest.mark.parametrize("die_at", [1, 2, 5, 11, 21])
+def test_a_run_killed_at_any_call_goes_on_to_the_same_result_without_repeating_a_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, die_at: int
+) -> None:
+    settings = experiment(repeats=1, data={"test_rows": 10}, teachers={**FAKE, "count": 4})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "whole-cache"))
+    whole = Counting(MixerModel("fake:mixer"))
+    run(settings, tmp_path / "whole", load=lambda name, **_: whole)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "killed-cache"))
+    first = Counting(MixerModel("fake:mixer"), die_at)
+    with pytest.raises(Killed):
+        run(settings, tmp_path / "killed", load=lambda name, **_: first)
+    second = Counting(MixerModel("fake:mixer"))
+    run(settings, tmp_path / "killed", load=lambda name, **_: second)
+
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
+    # Every user has a cache of its own, so the same call may be made for two users; none is made twice for one.
+    assert Counter(first.asked) + Counter(second.asked) == Counter(whole.asked)
+
+
+def test_kill_nine_and_the_same_command_finishes(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.toml"
+    file.write_text(
+        'name = "killed"\ntask = "phone_messages"\nrepeats = 4\nshots = [4, 8, 16]\narms = ["zero-shot", "original", "generated"]\n'
+        '[teachers]\nmodel = "fake:mixer"\n[student]\nmodel = "fake:mixer"\n'
+    )
+    command = [sys.executable, "-m", "social_learning.cli", "run", str(file), "--out", str(tmp_path / "run"), "--json"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "run").glob("cells/*/cell.json")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    done = set((tmp_path / "run").glob("cells/*/cell.json"))
+    assert done
+    assert not (tmp_path / "run" / "results.json").exists()
+    stamps = {path: path.stat().st_mtime_ns for path in done}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert len(json.loads(finished.stdout)["arms"]) == 7
+    assert {path: path.stat().st_mtime_ns for path in done} == stamps
+
+
+def test_a_finished_run_loads_no_model(tmp_path: Path) -> None:
+    first = run(experiment(), tmp_path / "run")
+
+    def no_model(name: str, **_: Any) -> LanguageModel:
+        raise AssertionError(f"{name} was loaded")
+
+    assert run(experiment(), tmp_path / "run", load=no_model) == first
+
+
+def test_private_text_is_nowhere_in_the_run_folder(tmp_path: Path) -> None:
+    settings = experiment(data={"test_rows": 40})
+    run(settings, tmp_path / "run")
+    corpus = load_corpus(settings)
+    written = "\n".join(path.read_text() for path in (tmp_path / "run").rglob("*") if path.is_file())
+    plain = written.replace("&#39;", "'").replace("&amp;", "&").replace("\\u00a3", "£")
+    for example in (*corpus.train, *corpus.test):
+        assert example.fields["text"] not in plain
+        assert json.dumps(example.fields["text"])[1:-1] not in written
+    caches = list((tmp_path / "cache").rglob("calls.sqlite"))
+    assert len(caches) == 9
+    assert all(cache.parent.stat().st_mode & 0o077 == 0 for cache in caches)
+    assert all(cache.stat().st_mode & 0o077 == 0 for cache in caches)
+
+
+def test_originals_are_written_only_when_asked_for(tmp_path: Path) -> None:
+    arms = {"arms": ["zero-shot", "original"], "repeats": 1}
+    run(experiment(**arms), tmp_path / "without")
+    run(experiment(**arms, privacy={"record_originals": True}), tmp_path / "with")
+    assert not (tmp_path / "without" / "cells" / "original-n4-r0" / "lesson.json").exists()
+    lesson = Lesson.load(tmp_path / "with" / "cells" / "original-n4-r0")
+    assert (
+        lesson.examples[0].fields["text"]
+        in (tmp_path / "with" / "cells" / "original-n4-r0" / "messages.jsonl").read_text()
+    )
+
+
+def test_a_folder_serves_one_experiment_and_one_process(tmp_path: Path) -> None:
+    small = {"arms": ["zero-shot"], "repeats": 1}
+    run(experiment(**small), tmp_path / "run")
+    with pytest.raises(RunFolderError, match="other settings"):
+        run(experiment(**small, seed=9), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("precious")
+    with pytest.raises(RunFolderError, match="not empty and holds no run"):
+        run(experiment(**small), tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir() if path.name != ".lock"] == ["thesis.txt"]
+
+    def second(name: str, **_: Any) -> LanguageModel:
+        with pytest.raises(RunFolderError, match="in use by another run"):
+            run(experiment(**small), tmp_path / "busy")
+        return load_model(name)
+
+    run(experiment(**small), tmp_path / "busy", load=second)
+
+
+def test_damaged_and_changed_inputs_of_a_resumed_run_are_named(tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    rows = [f"message number {i},{'spam' if i % 2 else 'not spam'}" for i in range(60)]
+    data.write_text("\n".join(["text,answer", *rows]) + "\n")
+    settings = parse_experiment(
+        {
+            "name": "own",
+            "task": "sms_spam",
+            "arms": ["zero-shot"],
+            "data": {"train": "rows.csv", "columns": {"text": "text"}},
+            "student": FAKE,
+            "teachers": {**FAKE, "count": 2},
+        },
+        base=tmp_path,
+    )
+    run(settings, tmp_path / "run")
+    data.write_text("\n".join(["text,answer", *rows[:-1], "another one,spam"]) + "\n")
+    with pytest.raises(RunFolderError, match="begun with other data"):
+        run(settings, tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"run\.json is damaged"):
+        run(settings, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"teachers": {**FAKE, "count": 60}}, DataError, "needs 8 examples per teacher"),
+        ({"shots": [40]}, DataError, "'original' needs 40 examples per teacher"),
+        ({"teachers": {**FAKE, "held_out": 0}}, ConfigError, "votes with held-out examples"),
+        ({"data": {"test_rows": 40, "train": "none.csv"}}, DataError, "none.csv"),
+        ({"task": "sms_spam"}, ConfigError, "SOCIAL_LEARNING_DATA"),
+        ({"task": "lambadda"}, ConfigError, "there are phone_messages"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    monkeypatch.delenv("SOCIAL_LEARNING_DATA", raising=False)
+
+    def no_model(name: str, **_: Any) -> LanguageModel:
+        raise AssertionError(f"{name} was loaded")
+
+    with pytest.raises(error, match=told):
+        run(experiment(**changes), tmp_path / "run", load=no_model)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_failing_model_is_an_error_and_never_a_score(tmp_path: Path) -> None:
+    def broken(name: str, **_: Any) -> LanguageModel:
+        raise ModelError("no weights here")
+
+    with pytest.raises(ModelError, match="no weights here"):
+        run(experiment(), tmp_path / "run", load=broken)
+    assert not list((tmp_path / "run").rglob("cell.json"))
+
+
+def test_teachers_and_student_may_be_different_models(tmp_path: Path) -> None:
+    loaded = []
+
+    def load(name: str, **options: Any) -> LanguageModel:
+        loaded.append((name, options))
+        return load_model(name)
+
+    settings = experiment(
+        arms=["zero-shot", "generated"], repeats=1, student={"model": "fake:copycat", "dtype": "float32"}
+    )
+    run(settings, tmp_path / "run", load=load)
+    assert sorted(loaded) == [
+        ("fake:copycat", {"dtype": "float32", "device": "auto"}),
+        ("fake:mixer", {"dtype": "auto", "device": "auto"}),
+    ]
+
+
+def test_arms_of_one_repeat_share_silos_and_repeats_redraw_them() -> None:
+    settings = experiment()
+    corpus = load_corpus(settings)
+
+    def texts(repeat: int) -> list[list[str]]:
+        silos = silos_for(settings, settings.resolved_arms()[0], corpus, repeat)
+        return [[example.fields["text"] for example in silo.everything] for silo in silos]
+
+    assert texts(0) == texts(0)
+    assert texts(0) != texts(1)
+    assert sorted(text for silo in texts(0) for text in silo) == sorted(e.fields["text"] for e in corpus.train)

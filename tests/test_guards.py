@@ -1,0 +1,239 @@
+"""Guards: what may leave a silo, and the count of what each guard did."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from social_learning.distance import normalized_distance
+from social_learning.guards import Door, Guard, MinDistance, NoCopies, Origin, PlainText, normalise, visible
+from social_learning.messages import GuardResult, ReplyExamples, RequestExamples
+from social_learning.models.fakes import CopycatModel
+from social_learning.silo import Silo
+from social_learning.task import Example
+from social_learning.tasks import BUILT_IN
+from social_learning.teacher import Teacher
+
+SMS = BUILT_IN["sms_spam"].task
+BOOLQ = BUILT_IN["boolq"].task
+GSM8K = BUILT_IN["gsm8k"].task
+LETTER = SMS.variant(name="letter", multiline=("text",))
+
+
+def message(text: str, answer: str = "spam") -> Example:
+    return Example(fields={"text": text}, answer=answer)
+
+
+LONG = "Meet me at the Café by nine"
+PRIVATE = [message(LONG), message("call me", "not spam"), message("ok then see you", "not spam")]
+ORIGIN = Origin(SMS, PRIVATE, prompt="\n\n".join(SMS.render(example) for example in PRIVATE))
+
+
+# Copies
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        LONG,
+        LONG.upper(),
+        "meet  me\tat the\u00a0café by  nine",
+        unicodedata.normalize("NFD", LONG),
+        "\uff2d\uff45\uff45\uff54 me at the Café by nine",  # full-width letters
+        "call me",
+        "CALL  ME",
+        "Ok then see you",
+    ],
+)
+def test_a_private_question_is_dropped_however_it_is_spelled(copy: str) -> None:
+    assert NoCopies().check_example(message(copy), ORIGIN) is None
+    assert NoCopies().check_example(message(copy, "not spam"), ORIGIN) is None
+
+
+@pytest.mark.parametrize("around", ["{}", "Hello! {} or not", "{}.", "»{}«", "x{}x"])
+def test_a_long_private_field_is_dropped_wherever_it_stands(around: str) -> None:
+    text = around.format(LONG)
+    assert NoCopies().check_text(text, ORIGIN) is None
+    assert NoCopies().check_text(f"Decide whether it is spam.\nSuch as: {text}", ORIGIN) is None
+    assert NoCopies().check_example(message(text), ORIGIN) is None
+
+
+def test_a_long_piece_of_a_private_field_is_dropped_when_it_is_all_there_is() -> None:
+    assert NoCopies().check_text("at the café by nine", ORIGIN) is None
+    assert NoCopies().check_text("the café by nine", ORIGIN) == "the café by nine"
+
+
+def test_a_long_private_field_is_found_in_another_field() -> None:
+    origin = Origin(
+        BOOLQ, [Example(fields={"passage": "The lake froze over in March", "question": "was it"}, answer="yes")]
+    )
+    copied = Example(
+        fields={"passage": "A new one.", "question": "is it so that the lake froze over in march"}, answer="no"
+    )
+    assert NoCopies().check_example(copied, origin) is None
+    # A short private field is common wording: it may come again beside a new passage.
+    fresh = Example(fields={"passage": "A new one.", "question": "was it"}, answer="no")
+    assert NoCopies().check_example(fresh, origin) is fresh
+
+
+def test_short_private_fields_are_common_wording() -> None:
+    for text in ("Please call me when you can", "ok then see you on monday", "see you"):
+        assert NoCopies().check_text(text, ORIGIN) == text
+        assert NoCopies().check_example(message(text), ORIGIN) == message(text)
+
+
+def test_four_words_are_short_and_five_are_long() -> None:
+    for words, kept in (("one two three four", True), ("one two three four five", False)):
+        origin = Origin(SMS, [message(words)])
+        assert (NoCopies().check_text(f"so {words} so", origin) is not None) is kept
+
+
+def test_a_private_field_is_found_in_the_answer_of_a_new_example() -> None:
+    origin = Origin(GSM8K, [Example(fields={"question": "How many eggs does Ann have left?"}, answer="2\n#### 2")])
+    copied = Example(fields={"question": "New?"}, answer="How many eggs does Ann have left?\n#### 2")
+    assert NoCopies().check_example(copied, origin) is None
+
+
+def test_a_long_private_answer_is_a_private_field_too() -> None:
+    solved = BUILT_IN["gsm8k"].invented
+    origin = Origin(GSM8K, [solved])
+    assert NoCopies().check_text(f"Write it like this: {solved.answer}", origin) is None
+    assert NoCopies().check_example(Example(fields={"question": "New?"}, answer=solved.answer), origin) is None
+
+
+@pytest.mark.parametrize("text", ["straße", "ǰ", "ΐ", "Œuvre", "ﬁne", "İstanbul"])
+def test_upper_case_is_the_same_wording(text: str) -> None:
+    assert normalise(text.upper()) == normalise(text)
+
+
+@given(text=st.text(max_size=30))
+def test_normalising_twice_is_normalising_once(text: str) -> None:
+    assert normalise(normalise(text)) == normalise(text)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "win a\tprize now at noon today",
+        "dear So\u00adfie see you at the lake",
+        "from the \U0001f468\u200d\U0001f469\u200d\U0001f467 of us at number nine",
+        "opens\u200b again on monday at six",
+        "\u2066left to right\u2069 as they all say",
+    ],
+)
+def test_invisible_characters_in_a_private_row_do_not_hide_its_copy(row: str) -> None:
+    silo = Silo("ann", SMS, [SMS.example({"text": row, "answer": "spam"})])
+    reply = Teacher(silo, CopycatModel("fake:copycat")).answer(RequestExamples(round=0, count=1, shots=1, samples=1))
+    assert isinstance(reply, ReplyExamples)
+    assert reply.examples == ()
+    assert reply.guards[1] == GuardResult(guard="no_copies", passed=0, dropped=1)
+
+
+# Distance
+
+
+def test_min_distance_lets_its_border_pass() -> None:
+    text = "Meet me at the bar"
+    distance = normalized_distance(text, ORIGIN.prompt)
+    assert 0 < distance < 1
+    assert MinDistance(distance).check_text(text, ORIGIN) == text
+    assert MinDistance(distance + 1e-9).check_text(text, ORIGIN) is None
+
+
+def test_min_distance_measures_an_example_as_a_whole() -> None:
+    new = message("zzz", "not spam")
+    distance = normalized_distance(SMS.render(new), ORIGIN.prompt)
+    assert distance < normalized_distance("zzz", ORIGIN.prompt) == 1.0
+    assert MinDistance(distance).check_example(new, ORIGIN) == new
+    assert MinDistance(distance + 1e-9).check_example(new, ORIGIN) is None
+
+
+def test_min_distance_is_measured_from_the_prompt_that_was_shown() -> None:
+    shown = ORIGIN.with_prompt("0123456789")
+    assert MinDistance(0.9).check_text("Meet me", shown) == "Meet me"
+    assert MinDistance(0.9).check_text("Meet me", ORIGIN) is None
+    assert NoCopies().check_text(LONG, shown) is None
+
+
+# Plain text
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("plain, ünïcode 😀 text", "plain, ünïcode 😀 text"),
+        ("two\nlines", "two\nlines"),
+        ("bell\x07 and null\x00", "bell and null"),
+        ("\u202eabc\u202c \u2066abc\u2069", "abc abc"),
+        ("zero\u200bwidth\ufeff and soft\u00adhyphen", "zerowidth and softhyphen"),
+        ("private \ue000use", "private use"),
+    ],
+)
+def test_plain_text_takes_out_what_cannot_be_seen(text: str, mended: str) -> None:
+    assert PlainText().check_text(text, ORIGIN) == mended
+    assert PlainText().check_example(message(text), ORIGIN) == message(mended.replace("\n", " "))
+
+
+@given(text=st.text(max_size=40))
+def test_plain_text_leaves_only_what_can_be_seen(text: str) -> None:
+    mended = PlainText().check_text(text, ORIGIN)
+    if mended is None:
+        assert "\ufffd" in text or not visible(text).strip()
+        return
+    assert all(unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs") for c in mended.replace("\n", ""))
+    assert PlainText().check_text(mended, ORIGIN) == mended
+
+
+def test_plain_text_drops_what_broken_decoding_left() -> None:
+    assert PlainText().check_text("caf\ufffd", ORIGIN) is None
+    assert PlainText().check_example(message("caf\ufffd"), ORIGIN) is None
+    assert PlainText().check_example(message("fine", "sp\ufffdm"), ORIGIN) is None
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u200b \u200b", "\x07\x08"])
+def test_an_example_with_nothing_to_see_is_dropped(text: str) -> None:
+    assert PlainText().check_example(message(text), ORIGIN) is None
+
+
+@pytest.mark.parametrize("text", ["\u200b hello", "hello \u200b", "one\n\u200b\ntwo", "one\n \u200b \ntwo"])
+def test_a_mended_example_can_still_be_read(text: str) -> None:
+    mended = PlainText().check_example(message(text), Origin(LETTER, []))
+    assert mended is None or LETTER.parse(LETTER.render(mended)) == mended
+
+
+# The door
+
+
+def test_a_door_counts_what_each_guard_did() -> None:
+    door = Door([PlainText(), NoCopies()])
+    assert door.let_out_example(message("a new one"), ORIGIN) == message("a new one")
+    assert door.let_out_example(message("a\u200b new one"), ORIGIN) == message("a new one")
+    assert door.let_out_example(message(LONG), ORIGIN) is None
+    assert door.let_out_text("broken \ufffd", ORIGIN) is None
+    assert door.let_out_text("words", ORIGIN) == "words"
+    assert door.results() == (
+        GuardResult(guard="plain_text", passed=3, mended=1, dropped=1),
+        GuardResult(guard="no_copies", passed=3, mended=0, dropped=1),
+    )
+
+
+def test_later_guards_see_what_earlier_ones_mended() -> None:
+    hidden = LONG.replace("me", "m\u200be")
+    assert Door([PlainText(), NoCopies()]).let_out_text(hidden, ORIGIN) is None
+
+
+def test_a_door_without_guards_lets_everything_out() -> None:
+    door = Door([])
+    assert door.let_out_example(PRIVATE[0], ORIGIN) is PRIVATE[0]
+    assert door.results() == ()
+
+
+def test_guards_have_the_names_of_the_experiment_file() -> None:
+    guards: list[Guard] = [PlainText(), NoCopies(), MinDistance(0.5)]
+    assert [guard.name for guard in guards] == ["plain_text", "no_copies", "min_distance"]
+
+
+def test_guards_and_origins_show_no_private_text() -> None:
+    for thing in (ORIGIN, NoCopies(), MinDistance(0.5), Door([NoCopies()])):
+        assert "Meet" not in repr(thing)

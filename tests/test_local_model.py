@@ -1,0 +1,299 @@
+"""The local engine: equal to plain forward passes and to transformers' own greedy decoding, on several architectures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
+
+from social_learning.errors import ContextLengthError, ModelError
+from social_learning.models.base import ChatTurn, Completion, GenerateCall, LanguageModel, Sampling
+from social_learning.models.local.model import LocalModel
+from social_learning.models.local.plan import absorb, batches, common_length, group_by_prefix
+from social_learning.models.local.sampling import choose
+from social_learning.models.registry import load_model
+
+ARCHITECTURES = {
+    "llama": LlamaConfig(
+        hidden_size=48, intermediate_size=96, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2
+    ),
+    "qwen2": Qwen2Config(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4
+    ),
+    "gpt2": GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=512),
+}
+LESSON = "\n\n".join(f"Text: message number {i} from Ida\nClass: {'spam' if i % 2 else 'not spam'}" for i in range(8))
+
+
+def save_tiny(kind: str, folder: Path) -> None:
+    """Save a random model with a byte-level tokenizer, as a folder that transformers loads."""
+    alphabet = {character: i + 2 for i, character in enumerate(pre_tokenizers.ByteLevel.alphabet())}
+    vocabulary = {"<start>": 0, "<end>": 1, **alphabet, "ĊĊ": 258}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [("Ċ", "Ċ")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            # Line breaks at the very end are one piece, inside a text each stands alone: the seam trap of real tokenizers.
+            pre_tokenizers.Split(Regex(r"\n+$|\n|[^\n]+"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<start>", eos_token="<end>")
+    fast.save_pretrained(folder)
+    config = ARCHITECTURES[kind]
+    config.vocab_size, config.bos_token_id, config.eos_token_id, config.max_position_embeddings = 259, 0, 1, 512
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    model.save_pretrained(folder)
+
+
+class Plain:
+    """The oracle: one text at a time through plain transformers."""
+
+    def __init__(self, folder: str) -> None:
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+    @torch.inference_mode()
+    def score(self, prompt: str, continuation: str) -> tuple[float, int, bool]:
+        encoded = self.tokenizer(prompt + continuation, return_offsets_mapping=True)
+        ids, ends = encoded.input_ids, [end for _, end in encoded.offset_mapping]
+        start = next(i for i, end in enumerate(ends) if end > len(prompt))
+        if start == 0:
+            ids, start = [self.tokenizer.bos_token_id, *ids], 1
+        logprobs = torch.log_softmax(self.model(torch.tensor([ids])).logits[0].float(), dim=-1)
+        places = range(start, len(ids))
+        greedy = all(int(logprobs[i - 1].argmax()) == ids[i] for i in places)
+        return sum(float(logprobs[i - 1, ids[i]]) for i in places), len(places), greedy
+
+    @torch.inference_mode()
+    def greedy(self, prompt: str, tokens: int) -> str:
+        ids = self.tokenizer(prompt, return_tensors="pt").input_ids
+        out = self.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False, pad_token_id=0
+        )
+        text: str = self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+        return text
+
+
+@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[LanguageModel, Plain]:
+    folder = tmp_path_factory.mktemp(str(request.param))
+    save_tiny(str(request.param), folder)
+    return load_model(str(folder), dtype="float32", device="cpu"), Plain(str(folder))
+
+
+def ragged_pairs(count: int) -> list[tuple[str, str]]:
+    rng = np.random.default_rng(5)
+    words = ["win", "a", "prize", "now", "lunch?", "é", "\n", "4821", "…"]
+    pairs = [("", "start of nothing"), ("a", "b"), ("ends in breaks\n\n", "Text: x"), (LESSON, "\n\nText: x")]
+    for number in range(count):
+        question = " ".join(rng.choice(words, size=rng.integers(1, 9)))
+        prompt = f"{LESSON}\n\nText: {question}\nClass:" if number % 4 else question
+        pairs += [(prompt, " spam"), (prompt, " not spam"), (prompt, " not")]
+    return pairs
+
+
+def test_scores_equal_plain_forward_passes(tiny: tuple[LanguageModel, Plain]) -> None:
+    model, plain = tiny
+    pairs = ragged_pairs(12)
+    for pair, score in zip(pairs, model.score(pairs), strict=True):
+        logprob, tokens, greedy = plain.score(*pair)
+        assert score.logprob == pytest.approx(logprob, abs=1e-3)
+        assert (score.tokens, score.greedy) == (tokens, greedy)
+
+
+def test_scores_do_not_depend_on_what_else_is_in_the_batch(tiny: tuple[LanguageModel, Plain]) -> None:
+    model, _ = tiny
+    pairs = ragged_pairs(4)
+    together = model.score(pairs)
+    for pair, score in zip(pairs, together, strict=True):
+        assert model.score([pair])[0].logprob == pytest.approx(score.logprob, abs=1e-3)
+
+
+def test_greedy_continuations_equal_transformers(tiny: tuple[LanguageModel, Plain]) -> None:
+    model, plain = tiny
+    prompts = [f"{LESSON}\n\nText: {'so ' * n}long\nClass:" for n in range(5)] + ["Once", "x" * 40]
+    for prompt, row in zip(prompts, model.generate(prompts, Sampling(max_tokens=10)), strict=True):
+        assert row[0].text == plain.greedy(prompt, 10)
+        assert row[0].prompt_tokens == len(plain.tokenizer(prompt).input_ids)
+
+
+def test_samples_depend_on_seed_and_number_alone(tiny: tuple[LanguageModel, Plain]) -> None:
+    model, _ = tiny
+    sampling = Sampling(temperature=0.9, top_p=0.9, max_tokens=12, seed=3)
+    prompts = [f"{LESSON}\n\nText: {n}" for n in range(3)]
+    alone = [model.generate([prompt], sampling, 4)[0] for prompt in prompts]
+    assert _texts(model.generate(prompts, sampling, 4)) == _texts(alone)
+    assert _texts(model.generate(prompts[:1], sampling, 2)) == [_texts(alone)[0][:2]]
+    assert _texts(model.generate(prompts, sampling.with_seed(4), 4)) != _texts(alone)
+    assert isinstance(model, LocalModel)
+    calls = [GenerateCall((prompt,), sampling.with_seed(n), 2) for n, prompt in enumerate(prompts)]
+    assert [_texts(answer) for answer in model.generate_calls(calls)] == [
+        _texts(model.generate(call.prompts, call.sampling, 2)) for call in calls
+    ]
+
+
+def _texts(rows: list[list[Completion]]) -> list[list[str]]:
+    return [[completion.text for completion in row] for row in rows]
+
+
+def test_logprobs_of_samples_are_those_of_the_model(tiny: tuple[LanguageModel, Plain]) -> None:
+    model, plain = tiny
+    sampling = Sampling(temperature=0.7, top_p=0.8, max_tokens=6, seed=1)
+    for completion in model.generate([LESSON], sampling, 4)[0]:
+        if completion.finish == "length" and completion.text.isascii() and completion.tokens == len(completion.text):
+            assert sum(completion.logprobs) == pytest.approx(plain.score(LESSON, completion.text)[0], abs=1e-3)
+
+
+def test_stop_texts_end_and_are_cut(tiny: tuple[LanguageModel, Plain]) -> None:
+    model, _ = tiny
+    whole = model.generate([LESSON], Sampling(max_tokens=10))[0][0]
+    stop = whole.text[4]
+    cut = model.generate([LESSON], Sampling(max_tokens=10, stop=(stop,)))[0][0]
+    assert cut.text == whole.text[: whole.text.index(stop)]
+    assert cut.finish == "stop"
+    assert cut.tokens <= 5
+
+
+def test_what_does_not_fit_the_context_names_limit_and_length(tiny: tuple[LanguageModel, Plain]) -> None:
+    model, _ = tiny
+    fits = "x" * 500
+    model.generate([fits], Sampling(max_tokens=12))
+    with pytest.raises(ContextLengthError, match="500 tokens with 13 to generate does not fit the 512 tokens"):
+        model.generate([fits], Sampling(max_tokens=13))
+    with pytest.raises(ContextLengthError, match="513"):
+        model.score([("x" * 500, "y" * 13)])
+    with pytest.raises(ModelError, match="empty continuation"):
+        model.score([("x", "")])
+    with pytest.raises(ModelError, match="chat template"):
+        model.generate([ChatTurn("hello")], Sampling())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("no-such-model", {}, "no model named"),
+        ("fake:other", {}, "there are fake:copycat, fake:mixer"),
+        ("smollm2-135m-instruct", {"dtype": "int4"}, "unknown dtype"),
+        ("smollm2-135m-instruct", {"device": "quantum"}, "unknown device"),
+        ("smollm2-135m-instruct", {"dtypes": "float32"}, "unknown model option 'dtypes'"),
+    ],
+)
+def test_models_that_cannot_be_had_are_explained(name: str, options: dict[str, str], told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        load_model(name, **options)
+
+
+def test_a_folder_without_a_model_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot load model"):
+        load_model(str(tmp_path))
+
+
+# Sampling against its definition
+
+
+@given(st.integers(0, 10**6), st.floats(0.2, 2.0), st.floats(0.05, 1.0), st.floats(0, 0.999999))
+@settings(max_examples=60)
+def test_sampled_token_is_the_inverse_cdf_of_the_top_p_set(
+    seed: int, temperature: float, top_p: float, uniform: float
+) -> None:
+    logits = torch.tensor(np.random.default_rng(seed).normal(size=(1, 1200)) * 3, dtype=torch.float32)
+    sampling = Sampling(temperature=temperature, top_p=top_p)
+    token, logprob = choose(logits, sampling, torch.tensor([uniform], dtype=torch.float64))
+    probabilities = torch.softmax(logits[0].double() / temperature, dim=-1)
+    order = torch.argsort(probabilities, descending=True)
+    cumulative = probabilities[order].cumsum(0)
+    size = min(int((cumulative < top_p).sum()) + 1, 1200)
+    place = int((order == token[0]).nonzero())
+    reach = float(cumulative[size - 1]) * uniform
+    assert place < size + 1
+    assert float(cumulative[place]) >= reach - 1e-4
+    assert place == 0 or float(cumulative[place - 1]) <= reach + 1e-4
+    assert float(logprob) == pytest.approx(float(torch.log_softmax(logits[0], -1)[token[0]]), abs=1e-4)
+
+
+# Planning
+
+SEQUENCES = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9).map(tuple), min_size=1, max_size=12)
+
+
+@given(SEQUENCES)
+def test_groups_are_a_partition_that_shares_what_is_common(sequences: list[tuple[int, ...]]) -> None:
+    limits = [len(sequence) - 1 for sequence in sequences]
+    groups = group_by_prefix(sequences, limits, min_shared=3)
+    assert sorted(member for group in groups for member in group.members) == list(range(len(sequences)))
+    for group in groups:
+        starts = {sequences[member][: group.shared] for member in group.members}
+        assert len(starts) == 1
+        assert all(group.shared <= limits[member] for member in group.members)
+        assert group.shared == 0 or group.shared >= 3
+
+
+@given(SEQUENCES, st.integers(0, 9))
+def test_common_length_is_the_longest_common_start(sequences: list[tuple[int, ...]], limit: int) -> None:
+    shortest = min(limit, *(len(sequence) for sequence in sequences))
+    expected = max(n for n in range(shortest + 1) if len({sequence[:n] for sequence in sequences}) == 1)
+    assert common_length(sequences, limit) == expected
+
+
+@given(SEQUENCES)
+def test_every_sequence_is_the_start_of_its_host_and_hosts_are_no_starts(sequences: list[tuple[int, ...]]) -> None:
+    hosts = absorb(sequences)
+    assert sorted(hosts) == list(range(len(sequences)))
+    for guest, host in hosts.items():
+        assert sequences[host][: len(sequences[guest])] == sequences[guest]
+    chosen = set(hosts.values())
+    for host in chosen:
+        others = [sequences[other] for other in chosen if other != host]
+        assert not any(other[: len(sequences[host])] == sequences[host] for other in others)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 120))
+def test_batches_are_a_partition_within_the_limit(lengths: list[int], limit: int) -> None:
+    made = batches(lengths, limit)
+    assert sorted(row for batch in made for row in batch) == list(range(len(lengths)))
+    for batch in made:
+        assert len(batch) == 1 or len(batch) * max(max(lengths[row] for row in batch), 1) <= limit
+
+
+# The embedded model
+
+
+@pytest.mark.model
+def test_the_embedded_model_scores_like_a_plain_forward_pass(embedded_cache: None) -> None:
+    model = load_model("smollm2-135m-instruct", dtype="float32", device="cpu")
+    from social_learning.models.local.loading import load_tokenizer
+
+    plain = Plain(load_tokenizer("smollm2-135m-instruct").name_or_path)
+    pairs = ragged_pairs(5)
+    for pair, score in zip(pairs, model.score(pairs), strict=True):
+        logprob, tokens, greedy = plain.score(*pair)
+        assert score.logprob == pytest.approx(logprob, abs=1e-3)
+        assert (score.tokens, score.greedy) == (tokens, greedy)
+    prompt = "The capital of France is"
+    assert model.generate([prompt], Sampling(max_tokens=8))[0][0].text == plain.greedy(prompt, 8)
+
+
+@pytest.mark.model
+def test_the_embedded_model_answers_a_chat_turn(embedded_cache: None) -> None:
+    model = load_model("smollm2-135m-instruct", dtype="float32", device="cpu")
+    answer = model.generate([ChatTurn("What is the capital of France?")], Sampling(max_tokens=12))[0][0]
+    assert "Paris" in answer.text
+    assert model.count_tokens("Hello\n\nText: a") == 6
+    assert model.identity == "smollm2-135m-instruct b179c9523d0e6a0f float32"
