@@ -98,7 +98,7 @@ class GenerationTable(_Table):
     shots: int = Field(default=8, ge=1)
     samples: int = Field(default=8, ge=1)
     keep: int = Field(default=4, ge=1)
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=0.8, gt=0)
     top_p: float = Field(default=0.95, gt=0, le=1)
     way: Literal["plain", "label-first"] | None = None
     self_check: bool | None = None

@@ -107,7 +107,8 @@ class MixerModel(FakeModel):
 
     def _write(self, reading: _Reading, rng: np.random.Generator) -> str:
         *lines, last = super()._write(reading, rng).split("\n")
-        pool = [word for _, after in reading.known for word in after.split()] or ["word"]
+        texts = [after.rpartition("\n")[0] or after for _, after in reading.known]
+        pool = [word for text in texts for word in text.split()] or ["word"]
         mixed = [self._mix(line, pool, rng) for line in (lines or [last])]
         return "\n".join([*mixed, last] if lines else mixed)
 

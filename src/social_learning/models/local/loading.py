@@ -1,7 +1,9 @@
 """Loading: from a model's name to weights and tokenizer in memory, and the digest that says which weights they are."""
 
+import contextlib
 import hashlib
 import importlib.metadata
+import io
 import json
 import shutil
 import tempfile
@@ -165,10 +167,10 @@ def _unpack(gguf: Path, folder: Path) -> None:
 
     config = AutoConfig.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
     with torch.device("meta"):
-        empty = AutoModelForCausalLM.from_config(config)
-    tensors = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=empty)["tensors"]
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
+        model = AutoModelForCausalLM.from_config(config)
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+        tensors = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model)["tensors"]
+    missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
     if unexpected or set(missing) - {"lm_head.weight"}:
         raise ModelError(f"the packaged weights of {EMBEDDED} do not fit its configuration")
     model.tie_weights()
