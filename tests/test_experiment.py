@@ -17,11 +17,12 @@ import pytest
 from social_learning.config import Experiment, parse_experiment
 from social_learning.corpus import load_corpus
 from social_learning.errors import ConfigError, DataError, ModelError, RunFolderError
-from social_learning.experiment import run, silos_for
+from social_learning.experiment import run
 from social_learning.lesson import Lesson
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score
 from social_learning.models.fakes import MixerModel
 from social_learning.models.registry import load_model
+from social_learning.preflight import silos_for
 
 ALL_ARMS = ["zero-shot", "manual", "original", "generated", "voted", "instruction"]
 FAKE = {"model": "fake:mixer"}
