@@ -56,7 +56,11 @@ def demo(out: OutOption = None, override: SetOption = None, as_json: JsonOption 
     """Eight teachers teach a student to spot spam: bundled data, embedded model, a few minutes on two cores."""
     with importlib.resources.as_file(importlib.resources.files("social_learning") / "bundled" / "demo.toml") as path:
         experiment = load_experiment(path, override or [])
-    _run(experiment, out, None, as_json)
+    result = _run(experiment, out, None, as_json)
+    if not as_json:
+        lesson = Path(result.run) / "cells" / "generated-n16-r0"
+        typer.echo(f'\nAsk the student:  social-learning ask {lesson} "You have won a prize, call now"')
+        typer.echo("Your own task:    social-learning run examples/reviews.toml  (docs/experiment-file.md)")
 
 
 @app.command()
@@ -144,10 +148,11 @@ def report(
     _show(result, as_json)
 
 
-def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: bool) -> None:
+def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: bool) -> Result:
     with Live(Console(stderr=True)) as live:
         result = run_experiment(experiment, out, data=data, watch=live)
     _show(result, as_json)
+    return result
 
 
 def _show(result: Result, as_json: bool) -> None:

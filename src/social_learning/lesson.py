@@ -57,7 +57,8 @@ class Lesson(BaseModel):
             return cls.model_validate_json(file.read_bytes())
         except FileNotFoundError:
             raise DataError(
-                f"no lesson at {path}: give a lesson.json, or the folder of a finished cell of a run"
+                f"no lesson at {path}: give a lesson.json, or the folder of a finished cell of a run "
+                "(lessons of original arms are withheld)"
             ) from None
         except TaskError as error:
             raise DataError(f"{file} is not a lesson: {error}") from None
