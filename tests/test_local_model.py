@@ -21,7 +21,7 @@ from transformers import (
 from social_learning.errors import ContextLengthError, ModelError
 from social_learning.models.base import ChatTurn, Completion, GenerateCall, LanguageModel, Sampling
 from social_learning.models.local.model import LocalModel
-from social_learning.models.local.plan import absorb, batches, common_length, group_by_prefix
+from social_learning.models.local.plan import batches, common_length, group_by_prefix, pack
 from social_learning.models.local.sampling import choose
 from social_learning.models.registry import load_model
 
@@ -252,16 +252,18 @@ def test_common_length_is_the_longest_common_start(sequences: list[tuple[int, ..
     assert common_length(sequences, limit) == expected
 
 
-@given(SEQUENCES)
-def test_every_sequence_is_the_start_of_its_host_and_hosts_are_no_starts(sequences: list[tuple[int, ...]]) -> None:
-    hosts = absorb(sequences)
-    assert sorted(hosts) == list(range(len(sequences)))
-    for guest, host in hosts.items():
-        assert sequences[host][: len(sequences[guest])] == sequences[guest]
-    chosen = set(hosts.values())
-    for host in chosen:
-        others = [sequences[other] for other in chosen if other != host]
-        assert not any(other[: len(sequences[host])] == sequences[host] for other in others)
+@given(st.lists(st.lists(st.integers(0, 2), max_size=9).map(tuple), min_size=1, max_size=12), st.integers(1, 20))
+def test_packed_rows_hold_every_sequence_and_no_beginning_twice(sequences: list[tuple[int, ...]], limit: int) -> None:
+    packed = pack(sequences, limit)
+    for sequence, (row, path) in zip(sequences, packed.where, strict=True):
+        assert (row >= 0) == bool(sequence)
+        assert tuple(packed.rows[row][node] for node in path) == sequence
+        parents = [packed.parents[row][node] for node in path]
+        assert parents == [-1, *path[:-1]][: len(path)]
+    for tokens, before in zip(packed.rows, packed.parents, strict=True):
+        assert all(parent < node for node, parent in enumerate(before))
+        assert len(set(zip(before, tokens, strict=True))) == len(tokens)
+        assert len(tokens) <= max(limit, *(len(sequence) for sequence in sequences))
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 120))

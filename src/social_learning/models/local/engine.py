@@ -9,12 +9,15 @@ from torch import Tensor
 
 from social_learning.models.base import Sampling
 from social_learning.models.local.attention import KeyValues, Prefix, PrefixBuilder
-from social_learning.models.local.plan import MIN_SHARED, Group, Tokens, absorb, batches, group_by_prefix
+from social_learning.models.local.plan import MIN_SHARED, Group, Packed, Tokens, batches, group_by_prefix, pack
 from social_learning.models.local.sampling import choose, uniforms
 from social_learning.models.local.tokens import ScoringTokens
 
 SCORE_TOKENS = 4096
 """How many new tokens are scored at once, padding included."""
+
+ROW_TOKENS = 256
+"""How many tokens are packed into one row: within a row, attention costs grow with the square of its length."""
 
 GENERATE_TOKENS = 16384
 """For how many tokens, not counting shared prefixes, keys and values are held at once while decoding."""
@@ -63,54 +66,84 @@ class Engine:
         self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[operator]
         first = next(model.parameters())
         self.device, self.dtype = first.device, first.dtype
+        self._size: int = model.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
 
     @torch.inference_mode()
     def score(self, sequences: Sequence[ScoringTokens]) -> list[tuple[list[float], bool]]:
-        """Return, per sequence, the log-probabilities of its tokens from `start` on, and whether each was the most
-        likely.
+        """Return, per sequence, the log-probabilities of its tokens from `start` on, and whether each was likeliest.
+
+        What sequences have in common at their beginning is computed once; what follows is packed into rows as tries.
         """
         results: list[tuple[list[float], bool]] = [([], True)] * len(sequences)
-        ids = [sequence.ids for sequence in sequences]
-        for group in group_by_prefix(ids, [sequence.start - 1 for sequence in sequences]):
-            prefix = self._prefix(ids[group.members[0]][: group.shared])
-            fed = [ids[member][group.shared : -1] for member in group.members]
-            guests: dict[int, list[int]] = {}
-            for guest, host in absorb(fed).items():
-                guests.setdefault(host, []).append(guest)
-            hosts = list(guests)
-            for batch in batches([len(fed[host]) for host in hosts], SCORE_TOKENS):
-                rows = [fed[hosts[i]] for i in batch]
-                hidden, _ = self._forward_rows([prefix], [0] * len(rows), rows)
-                read = [(row, group.members[guest]) for row, i in enumerate(batch) for guest in guests[hosts[i]]]
-                scored = self._read(hidden, [(row, sequences[member]) for row, member in read], group.shared)
-                for (_, member), result in zip(read, scored, strict=True):
+        fed = [sequence.ids[:-1] for sequence in sequences]
+        for group in group_by_prefix(fed, [len(tokens) for tokens in fed]):
+            prefix, start = self._prefix(fed[group.members[0]][: group.shared])
+            packed = pack([fed[member][group.shared :] for member in group.members], ROW_TOKENS)
+            in_row: dict[int, list[int]] = {}
+            for place, (row, _) in enumerate(packed.where):
+                in_row.setdefault(row, []).append(place)
+            for batch in [[-1], *batches([len(row) for row in packed.rows], SCORE_TOKENS)]:
+                rows = [row for row in batch if row >= 0]
+                hidden, width = self._forward_packed(prefix, packed, rows)
+                states = torch.cat([start, hidden])
+                wanted = [place for row in batch for place in in_row.get(row, [])]
+                reads = []
+                for place in wanted:
+                    row, path = packed.where[place]
+                    first = group.shared + batch.index(row) * width
+                    reads.append([*range(group.shared), *(first + node for node in path)])
+                members = [group.members[place] for place in wanted]
+                read = self._read(states, reads, [sequences[member] for member in members])
+                for member, result in zip(members, read, strict=True):
                     results[member] = result
         return results
 
     def _read(
-        self, hidden: Tensor, wanted: Sequence[tuple[int, ScoringTokens]], shared: int
+        self, states: Tensor, reads: Sequence[Sequence[int]], wanted: Sequence[ScoringTokens]
     ) -> list[tuple[list[float], bool]]:
-        """Score each wanted sequence from the hidden states of its row, whose first token stands `shared` tokens into
-        it.
-        """
+        """Score sequences from hidden states: `reads` tells for each one which state follows each of its fed tokens."""
         places = [
-            (row, t, sequence.ids[t]) for row, sequence in wanted for t in range(sequence.start, len(sequence.ids))
+            (read[t - 1], sequence.ids[t])
+            for read, sequence in zip(reads, wanted, strict=True)
+            for t in range(sequence.start, len(sequence.ids))
         ]
-        rows, times, targets = torch.tensor(places, device=self.device).unbind(1)
         logprobs: list[float] = []
         greedy: list[bool] = []
         for first in range(0, len(places), LOGIT_ROWS):
-            part = slice(first, first + LOGIT_ROWS)
-            logits = self._head(hidden[rows[part], times[part] - 1 - shared]).float()
-            right = logits.gather(1, targets[part, None]).squeeze(1)
+            index, targets = torch.tensor(places[first : first + LOGIT_ROWS], device=self.device).unbind(1)
+            logits = self._head(states[index]).float()
+            right = logits.gather(1, targets[:, None]).squeeze(1)
             logprobs.extend((right - torch.logsumexp(logits, dim=-1)).tolist())
-            greedy.extend((logits.argmax(dim=-1) == targets[part]).tolist())
+            greedy.extend((logits.argmax(dim=-1) == targets).tolist())
         results, taken = [], 0
-        for _, sequence in wanted:
+        for sequence in wanted:
             end = taken + len(sequence.ids) - sequence.start
             results.append((logprobs[taken:end], all(greedy[taken:end])))
             taken = end
         return results
+
+    def _forward_packed(self, prefix: Prefix | None, packed: Packed, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """Compute packed rows that continue a prefix. Returns hidden states (rows x width, size) and the width."""
+        if not rows:
+            return torch.empty(0, self._size, dtype=self.dtype, device=self.device), 0
+        width = max(len(packed.rows[row]) for row in rows)
+        ids = np.zeros((len(rows), width), dtype=np.int64)
+        depth = np.zeros((len(rows), width), dtype=np.int64)
+        # A token sees itself and what its parent sees; padding sees itself alone, and nobody sees it.
+        visible = np.zeros((len(rows), width, width), dtype=bool)
+        visible[:, np.arange(width), np.arange(width)] = True
+        for place, row in enumerate(rows):
+            ids[place, : len(packed.rows[row])] = packed.rows[row]
+            for node, parent in enumerate(packed.parents[row]):
+                if parent >= 0:
+                    visible[place, node] |= visible[place, parent]
+                    depth[place, node] = depth[place, parent] + 1
+        state = KeyValues([prefix], [0] * len(rows), width)
+        slots = torch.arange(width, device=self.device).expand(len(rows), width)
+        state.expect(slots, torch.from_numpy(visible).to(self.device), self.dtype)
+        positions = torch.from_numpy(depth).to(self.device) + (prefix.length if prefix else 0)
+        hidden = self._forward(torch.from_numpy(ids).to(self.device), positions, state)
+        return hidden.reshape(-1, hidden.shape[-1]), width
 
     @torch.inference_mode()
     def generate(
@@ -134,7 +167,7 @@ class Engine:
         for batch in batches(costs, GENERATE_TOKENS):
             members = sorted(batch, key=lambda member: (where[member], member))
             for number in sorted({where[member] for member in members} - prefixes.keys()):
-                prefixes[number] = self._prefix(prompts[groups[number].members[0]][: groups[number].shared])
+                prefixes[number], _ = self._prefix(prompts[groups[number].members[0]][: groups[number].shared])
             kept = sorted({where[member] for member in members})
             owners = [kept.index(where[member]) for member in members]
             own = [prompts[member][groups[where[member]].shared :] for member in members]
@@ -181,14 +214,14 @@ class Engine:
             rows.hidden = self._forward(tokens[:, None], slots + rows.offsets[:, None], rows.state)[:, 0]
             rows.places = rows.places + 1
 
-    def _prefix(self, tokens: Tokens) -> Prefix | None:
-        """Compute the keys and values of a common prompt start; None for an empty one."""
+    def _prefix(self, tokens: Tokens) -> tuple[Prefix | None, Tensor]:
+        """Compute a common beginning. Returns what others attend to (None for an empty one) and its hidden states."""
         if not tokens:
-            return None
+            return None, torch.empty(0, self._size, dtype=self.dtype, device=self.device)
         builder = PrefixBuilder(len(tokens))
         ids = torch.tensor([tokens], device=self.device)
-        self._forward(ids, torch.arange(len(tokens), device=self.device)[None], builder)
-        return builder.made
+        hidden = self._forward(ids, torch.arange(len(tokens), device=self.device)[None], builder)
+        return builder.made, hidden[0]
 
     def _forward_rows(
         self, prefixes: Sequence[Prefix | None], owners: Sequence[int], rows: Sequence[Tokens], extra_room: int = 0

@@ -52,22 +52,44 @@ def common_length(sequences: Sequence[Tokens], limit: int) -> int:
     return next((i for i in range(limit) if low[i] != high[i]), limit)
 
 
-def absorb(sequences: Sequence[Tokens]) -> dict[int, int]:
-    """Map every sequence to one that starts with it (itself, where no other does), by number.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Sequences laid out as token tries, several in a row, so that no common beginning is computed twice within a row.
 
-    Whatever is computed for the one holds for the other as well: two labels of one question need one row, not two,
-    where the first label's tokens but the last begin the second's.
+    `rows` holds each row's tokens; `parents` the place in the row of the token before each token, -1 where it starts a
+    sequence. `where` tells for each sequence its row (-1 for an empty one) and the places of its tokens in that row.
     """
-    order = sorted(range(len(sequences)), key=lambda number: sequences[number], reverse=True)
-    hosts: dict[int, int] = {}
-    host = -1
-    for number in order:
-        # In falling dictionary order, whatever starts with a sequence stands right before it.
+
+    rows: list[list[int]]
+    parents: list[list[int]]
+    where: list[tuple[int, tuple[int, ...]]]
+
+
+def pack(sequences: Sequence[Tokens], row_tokens: int) -> Packed:
+    """Lay sequences out in rows of at most `row_tokens` tokens; one that is longer has a row of its own.
+
+    In dictionary order a sequence shares its longest beginning with the one before it, so one pass finds all sharing.
+    """
+    packed = Packed([], [], [(-1, ())] * len(sequences))
+    previous: Tokens = ()
+    path: tuple[int, ...] = ()
+    for number in sorted(range(len(sequences)), key=lambda n: sequences[n]):
         tokens = sequences[number]
-        if host < 0 or sequences[host][: len(tokens)] != tokens:
-            host = number
-        hosts[number] = host
-    return hosts
+        if not tokens:
+            continue
+        shared = common_length([tokens, previous], len(tokens))
+        if not packed.rows or len(packed.rows[-1]) + len(tokens) - shared > row_tokens:
+            packed.rows.append([])
+            packed.parents.append([])
+            shared, path = 0, ()
+        path = path[:shared]
+        for token in tokens[shared:]:
+            packed.parents[-1].append(path[-1] if path else -1)
+            path = (*path, len(packed.rows[-1]))
+            packed.rows[-1].append(token)
+        packed.where[number] = (len(packed.rows) - 1, path)
+        previous = tokens
+    return packed
 
 
 def batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
