@@ -20,6 +20,7 @@ from transformers import (
 
 from social_learning.errors import ContextLengthError, ModelError
 from social_learning.models.base import ChatTurn, Completion, GenerateCall, LanguageModel, Sampling
+from social_learning.models.local.loading import load
 from social_learning.models.local.model import LocalModel
 from social_learning.models.local.plan import batches, common_length, group_by_prefix, pack
 from social_learning.models.local.sampling import choose
@@ -203,6 +204,34 @@ def test_models_that_cannot_be_had_are_explained(name: str, options: dict[str, s
 def test_a_folder_without_a_model_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot load model"):
         load_model(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "failure", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: 9 GB")]
+)
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(
+    tmp_path: Path, failure: RuntimeError, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_tiny("llama", tmp_path)
+    loaded = load(str(tmp_path), torch.float32, torch.device("cpu"))
+    model = LocalModel("tiny", loaded)
+    long = ["".join(f"{n}{i}" for i in range(120)) for n in range(6)]
+    pairs, sampling = [(text, " spam") for text in long], Sampling(temperature=1.0, max_tokens=5)
+    scores, texts = model.score(pairs), _texts(model.generate(long, sampling, 2))
+    most = 2
+
+    def too_many(module: torch.nn.Module, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        if options["input_ids"].shape[0] > most:
+            raise failure
+
+    loaded.model.get_submodule("model").register_forward_pre_hook(too_many, with_kwargs=True)
+    assert [s.logprob for s in model.score(pairs)] == pytest.approx([s.logprob for s in scores], abs=1e-3)
+    assert "going on with half as many" in caplog.text
+    most = 4
+    assert _texts(model.generate(long, sampling, 2)) == texts
+    most = 0
+    with pytest.raises(ModelError, match="not even one prompt at a time"):
+        model.generate(long, sampling, 2)
 
 
 # Sampling against its definition

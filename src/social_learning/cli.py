@@ -59,8 +59,9 @@ def demo(out: OutOption = None, override: SetOption = None, as_json: JsonOption 
     result = _run(experiment, out, None, as_json)
     if not as_json:
         lesson = Path(result.run) / "cells" / "generated-n16-r0"
-        typer.echo(f'\nAsk the student:  social-learning ask {lesson} "You have won a prize, call now"')
-        typer.echo("Your own task:    social-learning run examples/reviews.toml  (docs/experiment-file.md)")
+        program = sys.argv[0] if Path(sys.argv[0]).name == "social-learning" else "social-learning"
+        typer.echo(f'\nAsk the student:\n  {program} ask {lesson} "You have won a prize, call now"')
+        typer.echo(f"Your own task (docs/experiment-file.md):\n  {program} run examples/reviews.toml")
 
 
 @app.command()

@@ -130,7 +130,7 @@ def pool_for(experiment: Experiment, load: Load, watch: Watch) -> ModelPool:
     """Return the models of a run; private call caches lie outside the run folder."""
     chosen = experiment.privacy.silos
     private = Path(experiment.base) / chosen if chosen else cache_folder() / "silos" / experiment.name
-    return ModelPool(load, private, watch.step)
+    return ModelPool(load, private, watch.model)
 
 
 def facts(corpus: Corpus) -> dict[str, Any]:

@@ -5,19 +5,13 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from social_learning.config import DEFAULT_MODEL
 
 
 class Live:
-    """A Watch that shows a bar for the whole run and one for the step at hand. Use as a context manager."""
+    """A Watch with three bars: the whole run, the step at hand, and what the model does. Use as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -25,16 +19,13 @@ class Live:
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._run: TaskID | None = None
-        self._step: TaskID | None = None
-        self._what = ""
+        self._bars: dict[str, tuple[TaskID, str, int]] = {}
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -48,20 +39,32 @@ class Live:
 
     def cells(self, done: int, total: int) -> None:
         """Move the bar of the whole run."""
-        if self._run is None:
-            self._run = self._progress.add_task("whole run", total=total)
-        self._progress.update(self._run, completed=done, total=total)
-        if not self._console.is_terminal:
-            seconds = time.monotonic() - self._started
-            self._console.print(
-                f"[{seconds:.0f} s] {done} of {total} parts of the run are done", highlight=False, markup=False
-            )
+        self._move("run", "whole run", done, total)
+        self._say(f"{done} of {total} parts of the run are done")
 
     def step(self, what: str, done: int, total: int) -> None:
-        """Move the bar of one step; a new step gets a new bar."""
-        if what != self._what or self._step is None:
-            if self._step is not None:
-                self._progress.remove_task(self._step)
-            self._step = self._progress.add_task(what, total=total)
-            self._what = what
-        self._progress.update(self._step, completed=done, total=total)
+        """Move the bar of a cell's step."""
+        self._move("step", what, done, total)
+
+    def model(self, what: str, done: int, total: int) -> None:
+        """Move the bar of a model's call."""
+        self._move("model", what, done, total)
+        if what.startswith("loading") and not done:
+            self._say(
+                what + (" (half a minute the first time: its weights are unpacked)" if DEFAULT_MODEL in what else "")
+            )
+
+    def _move(self, bar: str, what: str, done: int, total: int) -> None:
+        """Move a bar; something new, or the same begun again, gets a fresh one, or its time left would be wrong."""
+        task, before, so_far = self._bars.get(bar, (None, "", 0))
+        if task is None or what != before or done < so_far:
+            if task is not None:
+                self._progress.remove_task(task)
+            task = self._progress.add_task(what, total=total)
+        self._progress.update(task, completed=done, total=total)
+        self._bars[bar] = (task, what, done)
+
+    def _say(self, text: str) -> None:
+        if not self._console.is_terminal:
+            seconds = time.monotonic() - self._started
+            self._console.print(f"[{seconds:.0f} s] {text}", highlight=False, markup=False)

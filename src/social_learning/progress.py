@@ -4,13 +4,19 @@ from typing import Protocol
 
 
 class Watch(Protocol):
-    """Told what is going on. `step` counts within one step, `cells` over the whole run."""
+    """Told what is going on: `cells` over the whole run, `step` within a cell, `model` within one call of a model.
+
+    Each is told how much is done, and of how much; what starts is told with `done` 0.
+    """
 
     def cells(self, done: int, total: int) -> None:
         """So many cells of all are finished."""
 
     def step(self, what: str, done: int, total: int) -> None:
-        """So many parts of one step are done; a step starts with `done` 0."""
+        """So many parts of one step of a cell are done."""
+
+    def model(self, what: str, done: int, total: int) -> None:
+        """A model is loading, generating or scoring, and so far with it."""
 
 
 class Unwatched:
@@ -20,4 +26,7 @@ class Unwatched:
         """Ignore."""
 
     def step(self, what: str, done: int, total: int) -> None:
+        """Ignore."""
+
+    def model(self, what: str, done: int, total: int) -> None:
         """Ignore."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol as Interface
+from typing import runtime_checkable
 
 from social_learning.models.base import BatchingModel, LanguageModel, Usage
 from social_learning.models.cache import CachedModel, CallCache
@@ -11,18 +13,26 @@ Load = Callable[..., LanguageModel]
 """Loads a model by name; takes the options `dtype` and `device`."""
 
 
+@runtime_checkable
+class TellsProgress(Interface):
+    """A model that can tell how far it is with a call."""
+
+    def report_to(self, progress: Callable[[str, int, int], None]) -> None:
+        """Have `progress` told what is going on, how much of it is done, and of how much."""
+
+
 class ModelPool:
     """Models by name, number format and device, and by user.
 
     Every user has a private folder below `private`, with its own call cache: a teacher's prompts and raw outputs are
-    private to its silo, and the student's answers may repeat what an `original` lesson told it. `loading` is told
-    (done, total) around a load.
+    private to its silo, and the student's answers may repeat what an `original` lesson told it. `progress` is told
+    what models are doing: loading, and what they tell of themselves.
     """
 
-    def __init__(self, load: Load, private: Path, loading: Callable[[str, int, int], None]) -> None:
+    def __init__(self, load: Load, private: Path, progress: Callable[[str, int, int], None]) -> None:
         self._load = load
         self._private = private
-        self._loading = loading
+        self._progress = progress
         self._loaded: dict[tuple[str, str, str], LanguageModel] = {}
         self._wrapped: dict[tuple[str, str, str, str], CachedModel] = {}
 
@@ -31,10 +41,12 @@ class ModelPool:
         spec = (name, dtype, device)
         if (*spec, user) not in self._wrapped:
             if spec not in self._loaded:
-                self._loading(f"loading {name}", 0, 1)
+                self._progress(f"loading {name}", 0, 1)
                 model = self._load(name, dtype=dtype, device=device)
+                if isinstance(model, TellsProgress):
+                    model.report_to(self._progress)
                 self._loaded[spec] = LockstepModel(model) if isinstance(model, BatchingModel) else model
-                self._loading(f"loading {name}", 1, 1)
+                self._progress(f"loading {name}", 1, 1)
             self._private.mkdir(parents=True, exist_ok=True, mode=0o700)
             cache = CallCache(self._private / user / "calls.sqlite")
             self._wrapped[*spec, user] = CachedModel(self._loaded[spec], cache)

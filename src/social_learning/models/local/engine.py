@@ -1,6 +1,6 @@
 """The engine: forward passes over planned batches. Token ids go in, log-probabilities and samples come out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from social_learning.models.base import Sampling
 from social_learning.models.local.attention import KeyValues, Prefix, PrefixBuilder
+from social_learning.models.local.memory import halving
 from social_learning.models.local.plan import MIN_SHARED, Group, Packed, Tokens, batches, group_by_prefix, pack
 from social_learning.models.local.sampling import choose, uniforms
 from social_learning.models.local.tokens import ScoringTokens
@@ -27,6 +28,17 @@ DROP_BELOW = 0.8
 
 LOGIT_ROWS = 512
 """For how many positions logits over the whole vocabulary are held at once."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Told what is going on (`scoring`, `generating`), how much of it is done, and of how much."""
+
+
+Scored = tuple[list[float], bool]
+"""Log-probabilities of a sequence's scored tokens, and whether each was the likeliest."""
+
+
+def _tell_nobody(what: str, done: int, total: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -58,6 +70,23 @@ class Rows:
         self.offsets = self.offsets[rows]
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Where a sequence's hidden states are: those of its first `shared` tokens at the front, the others at `first` + `path`."""
+
+    sequence: ScoringTokens
+    shared: int
+    first: int
+    path: tuple[int, ...]
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Yield, for each scored token, the state that predicts it, and the token."""
+        for t in range(self.sequence.start, len(self.sequence.ids)):
+            before = t - 1
+            state = before if before < self.shared else self.first + self.path[before - self.shared]
+            yield state, self.sequence.ids[t]
+
+
 class Engine:
     """Runs one causal language model of transformers with shared-prefix attention."""
 
@@ -66,47 +95,53 @@ class Engine:
         self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[operator]
         first = next(model.parameters())
         self.device, self.dtype = first.device, first.dtype
+        self.progress: Progress = _tell_nobody
         self._size: int = model.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
 
     @torch.inference_mode()
-    def score(self, sequences: Sequence[ScoringTokens]) -> list[tuple[list[float], bool]]:
+    def score(self, sequences: Sequence[ScoringTokens]) -> list[Scored]:
         """Return, per sequence, the log-probabilities of its tokens from `start` on, and whether each was likeliest.
 
         What sequences have in common at their beginning is computed once; what follows is packed into rows as tries.
         """
-        results: list[tuple[list[float], bool]] = [([], True)] * len(sequences)
         fed = [sequence.ids[:-1] for sequence in sequences]
+        results: dict[int, Scored] = {}
         for group in group_by_prefix(fed, [len(tokens) for tokens in fed]):
-            prefix, start = self._prefix(fed[group.members[0]][: group.shared])
-            packed = pack([fed[member][group.shared :] for member in group.members], ROW_TOKENS)
-            in_row: dict[int, list[int]] = {}
-            for place, (row, _) in enumerate(packed.where):
-                in_row.setdefault(row, []).append(place)
-            for batch in [[-1], *batches([len(row) for row in packed.rows], SCORE_TOKENS)]:
-                rows = [row for row in batch if row >= 0]
-                hidden, width = self._forward_packed(prefix, packed, rows)
-                states = torch.cat([start, hidden])
-                wanted = [place for row in batch for place in in_row.get(row, [])]
-                reads = []
-                for place in wanted:
-                    row, path = packed.where[place]
-                    first = group.shared + batch.index(row) * width
-                    reads.append([*range(group.shared), *(first + node for node in path)])
-                members = [group.members[place] for place in wanted]
-                read = self._read(states, reads, [sequences[member] for member in members])
-                for member, result in zip(members, read, strict=True):
-                    results[member] = result
+            results.update(self._score_group(sequences, fed, group))
+        return [results[number] for number in range(len(sequences))]
+
+    def _score_group(
+        self, sequences: Sequence[ScoringTokens], fed: Sequence[Tokens], group: Group
+    ) -> dict[int, Scored]:
+        """Score the sequences of a group, by their numbers."""
+        prefix, start = self._prefix(fed[group.members[0]][: group.shared])
+        packed = pack([fed[member][group.shared :] for member in group.members], ROW_TOKENS)
+        in_row: dict[int, list[int]] = {}
+        for place, (row, _) in enumerate(packed.where):
+            in_row.setdefault(row, []).append(place)
+        whole = [group.members[place] for place in in_row.get(-1, [])]
+        inside = self._read(start, [_Read(sequences[member], group.shared, 0, ()) for member in whole])
+        results = dict(zip(whole, inside, strict=True))
+
+        def score_rows(rows: Sequence[int]) -> None:
+            hidden, width = self._forward_packed(prefix, packed, rows)
+            wanted = [(place, number * width) for number, row in enumerate(rows) for place in in_row[row]]
+            reads = [
+                _Read(sequences[group.members[place]], group.shared, group.shared + first, packed.where[place][1])
+                for place, first in wanted
+            ]
+            scored = self._read(torch.cat([start, hidden]), reads)
+            results.update(zip((group.members[place] for place, _ in wanted), scored, strict=True))
+
+        planned = batches([len(row) for row in packed.rows], SCORE_TOKENS)
+        for done, batch in enumerate(planned):
+            self.progress("scoring", done, len(planned))
+            halving(score_rows, batch)
         return results
 
-    def _read(
-        self, states: Tensor, reads: Sequence[Sequence[int]], wanted: Sequence[ScoringTokens]
-    ) -> list[tuple[list[float], bool]]:
-        """Score sequences from hidden states: `reads` tells for each one which state follows each of its fed tokens."""
-        places = [
-            (read[t - 1], sequence.ids[t])
-            for read, sequence in zip(reads, wanted, strict=True)
-            for t in range(sequence.start, len(sequence.ids))
-        ]
+    def _read(self, states: Tensor, reads: Sequence[_Read]) -> list[Scored]:
+        """Score sequences from hidden states."""
+        places = [place for read in reads for place in read.places()]
         logprobs: list[float] = []
         greedy: list[bool] = []
         for first in range(0, len(places), LOGIT_ROWS):
@@ -116,8 +151,8 @@ class Engine:
             logprobs.extend((right - torch.logsumexp(logits, dim=-1)).tolist())
             greedy.extend((logits.argmax(dim=-1) == targets).tolist())
         results, taken = [], 0
-        for sequence in wanted:
-            end = taken + len(sequence.ids) - sequence.start
+        for read in reads:
+            end = taken + len(read.sequence.ids) - read.sequence.start
             results.append((logprobs[taken:end], all(greedy[taken:end])))
             taken = end
         return results
@@ -159,12 +194,13 @@ class Engine:
 
         `ended` tells of a draft whether it is finished.
         """
-        results = [[Draft() for _ in range(samples)] for _ in prompts]
+        results: list[list[Draft]] = [[] for _ in prompts]
         groups = self._generation_groups(prompts, samples)
         where = {member: number for number, group in enumerate(groups) for member in group.members}
         costs = [samples * (len(p) - groups[where[m]].shared + sampling.max_tokens) for m, p in enumerate(prompts)]
         prefixes: dict[int, Prefix | None] = {}
-        for batch in batches(costs, GENERATE_TOKENS):
+
+        def write(batch: Sequence[int]) -> None:
             members = sorted(batch, key=lambda member: (where[member], member))
             for number in sorted({where[member] for member in members} - prefixes.keys()):
                 prefixes[number], _ = self._prefix(prompts[groups[number].members[0]][: groups[number].shared])
@@ -177,10 +213,15 @@ class Engine:
             offsets = torch.tensor(state.offsets(), device=self.device)
             rows = Rows([Draft()] * len(own), state, last, lengths, offsets, uniform=lengths[:, None])
             rows.select([row for row in range(len(own)) for _ in range(samples)])
+            for member in members:
+                results[member] = [Draft() for _ in range(samples)]
             rows.drafts = [draft for member in members for draft in results[member]]
             draws = [uniforms(seeds[m], sample, sampling.max_tokens) for m in members for sample in range(samples)]
             rows.uniform = torch.from_numpy(np.stack(draws)).to(self.device)
             self._decode(rows, sampling, ended)
+
+        for batch in batches(costs, GENERATE_TOKENS):
+            halving(write, batch)
         return results
 
     def _generation_groups(self, prompts: Sequence[Tokens], samples: int) -> list[Group]:
@@ -194,6 +235,7 @@ class Engine:
 
     def _decode(self, rows: Rows, sampling: Sampling, ended: Callable[[Draft], bool]) -> None:
         for step in range(sampling.max_tokens):
+            self.progress("generating", step, sampling.max_tokens)
             tokens, logprobs = choose(self._head(rows.hidden), sampling, rows.uniform[:, step])
             for draft, token, logprob in zip(rows.drafts, tokens.tolist(), logprobs.tolist(), strict=True):
                 if not draft.stopped:

@@ -10,7 +10,7 @@ from transformers import AttentionInterface
 from social_learning.errors import ContextLengthError, ModelError
 from social_learning.models.base import Completion, Finish, GenerateCall, Prompt, Sampling, Score
 from social_learning.models.local.attention import IMPLEMENTATION, shared_prefix_attention
-from social_learning.models.local.engine import Draft, Engine
+from social_learning.models.local.engine import Draft, Engine, Progress
 from social_learning.models.local.loading import Loaded, load
 from social_learning.models.local.tokens import Tokenizer
 
@@ -48,6 +48,10 @@ class LocalModel:
     def count_tokens(self, text: str) -> int:
         """Return how many tokens `text` has."""
         return self._tokenizer.count(text)
+
+    def report_to(self, progress: Progress) -> None:
+        """Have `progress` told of what the model is doing, as it goes on."""
+        self._engine.progress = progress
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
         """Return `samples` completions for each prompt; see LanguageModel."""
