@@ -50,9 +50,7 @@ class Live:
         """Move the bar of a model's call."""
         self._move("model", what, done, total)
         if what.startswith("loading") and not done:
-            self._say(
-                what + (" (half a minute the first time: its weights are unpacked)" if DEFAULT_MODEL in what else "")
-            )
+            self._say(what + (" (the first time: half a minute)" if DEFAULT_MODEL in what else ""))
 
     def _move(self, bar: str, what: str, done: int, total: int) -> None:
         """Move a bar; something new, or the same begun again, gets a fresh one, or its time left would be wrong."""
@@ -61,6 +59,7 @@ class Live:
             if task is not None:
                 self._progress.remove_task(task)
             task = self._progress.add_task(what, total=total)
+            self._progress.refresh()
         self._progress.update(task, completed=done, total=total)
         self._bars[bar] = (task, what, done)
 
