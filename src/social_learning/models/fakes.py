@@ -15,6 +15,12 @@ import numpy as np
 from social_learning.models.base import ChatTurn, Completion, Finish, Prompt, Sampling, Score
 from social_learning.seeds import generator
 
+SWAPPED = 0.6
+"""The share of words that the mixer swaps."""
+
+ANSWER_WORDS = 3
+"""A last line of at most this many words is taken for the answer."""
+
 _TOKEN = re.compile(r"\S+|\n")
 
 
@@ -101,20 +107,26 @@ class CopycatModel(FakeModel):
 
 
 class MixerModel(FakeModel):
-    """Writes examples by swapping words of one example of its prompt for words of others; the last of several lines
-    stays.
+    """Writes examples by swapping words of one example of its prompt for words of others.
+
+    The last of several lines stays as it is where it is short, or other examples have it too: it is the answer.
     """
 
     def _write(self, reading: _Reading, rng: np.random.Generator) -> str:
         *lines, last = super()._write(reading, rng).split("\n")
+        others = [after.rpartition("\n")[2] for _, after in reading.known]
+        answer = bool(lines) and (len(last.split()) <= ANSWER_WORDS or others.count(last) > 1)
         texts = [after.rpartition("\n")[0] or after for _, after in reading.known]
         pool = [word for text in texts for word in text.split()] or ["word"]
-        mixed = [self._mix(line, pool, rng) for line in (lines or [last])]
-        return "\n".join([*mixed, last] if lines else mixed)
+        mixed = [self._mix(line, pool, rng) for line in (lines if answer else [*lines, last])]
+        return "\n".join([*mixed, last] if answer else mixed)
 
     @staticmethod
     def _mix(line: str, pool: Sequence[str], rng: np.random.Generator) -> str:
-        words = [pool[int(rng.integers(len(pool)))] if rng.random() < 0.6 else word for word in line.split()]
+        words = [
+            word if word.endswith(":") or rng.random() >= SWAPPED else pool[int(rng.integers(len(pool)))]
+            for word in line.split()
+        ]
         return " " * line.startswith(" ") + " ".join(words)
 
 
