@@ -12,8 +12,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    Gemma2Config,
     GPT2Config,
     LlamaConfig,
+    MistralConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
 )
@@ -32,6 +34,24 @@ ARCHITECTURES = {
     ),
     "qwen2": Qwen2Config(
         hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4
+    ),
+    "mistral": MistralConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=64,
+    ),
+    "gemma2": Gemma2Config(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        attn_logit_softcapping=0.5,
+        final_logit_softcapping=0.1,
     ),
     "gpt2": GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=512),
 }
@@ -92,7 +112,7 @@ class Plain:
         return text
 
 
-@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+@pytest.fixture(scope="module", params=["llama", "qwen2", "gpt2"])
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[LanguageModel, Plain]:
     folder = tmp_path_factory.mktemp(str(request.param))
     save_tiny(str(request.param), folder)
@@ -199,6 +219,22 @@ def test_what_does_not_fit_the_context_names_limit_and_length(tiny: tuple[Langua
 def test_models_that_cannot_be_had_are_explained(name: str, options: dict[str, str], told: str) -> None:
     with pytest.raises(ModelError, match=told):
         load_model(name, **options)
+
+
+def test_attention_that_the_engine_does_not_compute_is_refused(tmp_path: Path) -> None:
+    save_tiny("gemma2", tmp_path)
+    with pytest.raises(ModelError, match="a kind of attention that the local engine does not compute"):
+        load_model(str(tmp_path), dtype="float32", device="cpu")
+
+
+def test_a_sliding_window_limits_the_context(tmp_path: Path) -> None:
+    save_tiny("mistral", tmp_path)
+    model = load_model(str(tmp_path), dtype="float32", device="cpu")
+    assert model.context_length == 64
+    plain = Plain(str(tmp_path))
+    assert model.score([("x" * 50, "y" * 14)])[0].logprob == pytest.approx(plain.score("x" * 50, "y" * 14)[0], abs=1e-3)
+    with pytest.raises(ContextLengthError, match="the 64 tokens"):
+        model.score([("x" * 50, "y" * 15)])
 
 
 def test_a_folder_without_a_model_is_explained(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from transformers import AttentionInterface
@@ -12,9 +13,12 @@ from social_learning.models.base import Completion, Finish, GenerateCall, Prompt
 from social_learning.models.local.attention import IMPLEMENTATION, shared_prefix_attention
 from social_learning.models.local.engine import Draft, Engine, Progress
 from social_learning.models.local.loading import Loaded, load
-from social_learning.models.local.tokens import Tokenizer
+from social_learning.models.local.tokens import ScoringTokens, Tokenizer
 
 AttentionInterface.register(IMPLEMENTATION, shared_prefix_attention)
+
+CHECKED_TOKENS = 24
+"""How many tokens the engine is compared on with the model's own forward pass, when a model is loaded."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -26,6 +30,7 @@ class LocalModel:
         self._name = name
         self._tokenizer = Tokenizer(loaded.tokenizer)
         self._engine = Engine(loaded.model)
+        check_engine(name, loaded, self._engine)
         self._context_length = loaded.context_length
         kind = str(self._engine.dtype).removeprefix("torch.")
         self._identity = f"{name} {loaded.digest[:16]} {kind}"
@@ -105,6 +110,30 @@ class LocalModel:
         cuts = [text.index(s) for s in stop if s in text]
         finish: Finish = "stop" if draft.stopped else "length"
         return Completion(text[: min(cuts)] if cuts else text, tuple(draft.logprobs), finish, prompt_tokens)
+
+
+def check_engine(name: str, loaded: Loaded, engine: Engine) -> None:
+    """Compare the engine with the model's own forward pass on a few tokens.
+
+    Raises ModelError where they differ: the model's attention is of a kind that the engine does not compute (soft caps,
+    attention sinks, biases by distance), and its scores would be wrong.
+    """
+    model: Any = loaded.model
+    ids = tuple(range(10, 10 + CHECKED_TOKENS))
+    model.set_attn_implementation("eager")
+    with torch.inference_mode():
+        logits = model(torch.tensor([ids], device=engine.device), use_cache=False).logits[0].float()
+    model.set_attn_implementation(IMPLEMENTATION)
+    plain = torch.log_softmax(logits, dim=-1)[range(len(ids) - 1), ids[1:]].cpu()
+    try:
+        ours = torch.tensor(engine.score([ScoringTokens(ids, 1)])[0][0])
+        differ = float((ours - plain).abs().max()) > (1e-2 if engine.dtype == torch.float32 else 1.0)
+    except (TypeError, KeyError):
+        differ = True
+    if differ:
+        raise ModelError(
+            f"model {name!r} has a kind of attention that the local engine does not compute: use another model"
+        )
 
 
 def load_local(name: str, dtype: str = "auto", device: str = "auto") -> LocalModel:
