@@ -453,3 +453,26 @@ def test_reprs_show_no_private_text() -> None:
     shown = "Teacher('ann', Silo('ann', task 'sms_spam', 12 examples, 2 held out), model 'fake:mixer')"
     assert repr(teacher) == shown
     assert "private number" not in repr(Draft(ROWS[0], 1.0, prompt=SMS.render(ROWS[0])))
+
+
+class Unfinished(MixerModel):
+    """Writes passages and stops before the blank; asked for an answer, it gives one."""
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        if sampling.temperature == 0:
+            return [[Completion(" lamp", (-1.0,), "stop")] for _ in prompts]
+        return [
+            [Completion(f"a night like any other , number {n}", (-1.0,), "stop") for n in range(samples)]
+            for _ in prompts
+        ]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_drafts_without_an_answer_are_completed_if_asked(complete: bool) -> None:
+    task = BUILT_IN["lambada"].task
+    private = [task.example({"passage": f"she took the lamp {n} and lit the", "answer": "lamp"}) for n in range(4)]
+    teacher = Teacher(Silo("ann", task, private), Unfinished("unfinished"))
+    reply = teacher.answer(RequestExamples(round=0, count=3, shots=2, samples=3, complete=complete))
+    assert isinstance(reply, ReplyExamples)
+    assert [example.answer for example in reply.examples] == ["lamp"] * (3 if complete else 0)
+    assert reply.discarded == ({} if complete else {"malformed": 3})

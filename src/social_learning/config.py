@@ -90,7 +90,7 @@ class GenerationTable(_Table):
     """`[generation]`: how teachers write examples and how the student picks.
 
     `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown,
-    `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check` and `balanced`
+    `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced` and `complete`
     are described in the docs of the experiment file.
     """
 
@@ -103,6 +103,7 @@ class GenerationTable(_Table):
     way: Literal["plain", "label-first"] | None = None
     self_check: bool | None = None
     balanced: bool | None = None
+    complete: bool | None = None
 
 
 class InstructionTable(_Table):

@@ -21,7 +21,8 @@ class RequestExamples(_Frozen):
 
     `way`: `plain` shows the examples as they are and lets the model continue (the paper's procedure); `label-first`
     asks for a class and then for the question, about equally often for each class. `self_check` drops an example when
-    the teacher's model, shown its private examples, gives it another label. `samples` continuations are drawn, at
+    the teacher's model, shown its private examples, gives it another label; `complete` has it answer a draft that ended
+    before its answer. `samples` continuations are drawn, at
     `temperature` and `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class
     where `way` is label-first).
     """
@@ -33,6 +34,7 @@ class RequestExamples(_Frozen):
     samples: int = Field(ge=1)
     way: Literal["plain", "label-first"] = "plain"
     self_check: bool = False
+    complete: bool = False
     temperature: float = Field(default=1.0, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
 

@@ -29,8 +29,8 @@ def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.
 def generation(table: GenerationTable, task: Task) -> Generation:
     """Fill in what the experiment file leaves to the recipe.
 
-    `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: the same for
-    tasks without labels; with labels, label first where the format allows it, self-check, labels balanced.
+    `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: with
+    labels, label first where the format allows it, self-check, labels balanced; without, unanswered drafts are completed.
     """
     improve = table.recipe == "default" and bool(task.labels)
     first = improve and task.can_label_first
@@ -43,6 +43,7 @@ def generation(table: GenerationTable, task: Task) -> Generation:
         way=table.way or ("label-first" if first else "plain"),
         self_check=improve if table.self_check is None else table.self_check,
         balanced=improve if table.balanced is None else table.balanced,
+        complete=(table.recipe == "default" and not task.labels) if table.complete is None else table.complete,
     )
 
 

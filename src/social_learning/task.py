@@ -253,6 +253,16 @@ class Task(BaseModel):
         match = self._example_regex.match(text.lstrip("\n"))
         return self._from_match(match, None)
 
+    @cached_property
+    def _question_regex(self) -> re.Pattern[str]:
+        last = self.field_names[-1] in self.multiline
+        return re.compile(self._pattern(self._pieces[:-1]) + _end_of_example(last))
+
+    def parse_question(self, text: str) -> dict[str, str] | None:
+        """Read the fields of the question that is all that `text` starts with; None where there is more, or less."""
+        match = self._question_regex.match(text.lstrip("\n"))
+        return {name: match[name].strip() for name in self.field_names} if match else None
+
     def parse_label_first(self, text: str, label: str) -> Example | None:
         """Read the question that `text` starts with, as an example of `label`. None where there is none."""
         match = self._label_first_regex.match(text.lstrip("\n"))

@@ -4,6 +4,7 @@ The types guard the channel, not the content: a teacher's model can still write 
 that is the guards' job, measuring it the audit's.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from social_learning.errors import DataError, ModelError
+from social_learning.errors import DataError, ModelError, TaskError
 from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText
 from social_learning.lesson import Lesson
 from social_learning.messages import (
@@ -25,13 +26,13 @@ from social_learning.messages import (
     RequestOriginals,
     RequestVote,
 )
-from social_learning.models.base import ChatTurn, LanguageModel, Sampling
+from social_learning.models.base import ChatTurn, Completion, LanguageModel, Sampling
 from social_learning.prompts.instruction import instruction_request
 from social_learning.prompts.shots import label_first_prompt, new_example_prompt
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo
 from social_learning.student import Student
-from social_learning.task import SEPARATOR, Example
+from social_learning.task import ANSWER, SEPARATOR, Example
 
 INSTRUCTION_TOKENS = 192
 """The longest instruction a teacher writes, in tokens."""
@@ -137,22 +138,44 @@ class Teacher:
             seed=child_seed(self._seed, request.kind, request.round, "sampling"),
         )
         samples = max(1, request.samples // len(labels))
+        rows = self._model.generate(prompts, sampling, samples)
+        written = [(label, prompt, c) for label, prompt, row in zip(labels, prompts, rows, strict=True) for c in row]
+        examples = [self._read(self._task.opening + completion.text, label) for label, _, completion in written]
+        if request.complete:
+            examples = self._completed(shots, [completion for _, _, completion in written], examples)
         drafts, seen = [], set()
-        for label, prompt, row in zip(labels, prompts, self._model.generate(prompts, sampling, samples), strict=True):
-            for completion in row:
-                text = self._task.opening + completion.text
-                example = self._read(text, label)
-                key = None if example is None else self._task.render(example)
-                if example is None:
-                    discarded["malformed"] += 1
-                elif completion.finish == "length" and self._read(text + "x", label) != example:
-                    discarded["cut_off"] += 1
-                elif key in seen:
-                    discarded["repeated"] += 1
-                else:
-                    drafts.append(Draft(example, completion.perplexity, prompt))
-                seen.add(key)
+        for (label, prompt, completion), example in zip(written, examples, strict=True):
+            key = None if example is None else self._task.render(example)
+            if example is None:
+                discarded["malformed"] += 1
+            elif (
+                completion.finish == "length"
+                and self._read(self._task.opening + completion.text + "x", label) != example
+            ):
+                discarded["cut_off"] += 1
+            elif key in seen:
+                discarded["repeated"] += 1
+            else:
+                drafts.append(Draft(example, completion.perplexity, prompt))
+            seen.add(key)
         return drafts
+
+    def _completed(
+        self, shots: Sequence[Example], completions: Sequence[Completion], examples: Sequence[Example | None]
+    ) -> list[Example | None]:
+        """Have the model answer drafts that ended before their answer, as a student of the same private shots."""
+        questions = {
+            number: fields
+            for number, (completion, example) in enumerate(zip(completions, examples, strict=True))
+            if example is None and completion.finish == "stop"
+            if (fields := self._task.parse_question(self._task.opening + completion.text)) is not None
+        }
+        answers = Student(self._model, Lesson(task=self._task, examples=tuple(shots))).answers(list(questions.values()))
+        completed = list(examples)
+        for (number, fields), answer in zip(questions.items(), answers, strict=True):
+            with contextlib.suppress(TaskError):
+                completed[number] = self._task.example({**fields, ANSWER: answer})
+        return completed
 
     def _read(self, text: str, label: str | None) -> Example | None:
         return self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
@@ -164,7 +187,7 @@ class Teacher:
         text = self._task.label_first_question if way == "label-first" else self._task.template
         if way == "label-first" and "\n" not in text and not self._task.multiline:
             return ("\n",)
-        return () if SEPARATOR in text else (SEPARATOR,)
+        return () if SEPARATOR in text.removeprefix(self._task.opening) else (SEPARATOR,)
 
     def _agrees(self, shots: Sequence[Example], examples: Sequence[Example]) -> list[bool]:
         """Whether this teacher's model, as a student of its own private shots, gives each new example the label it

@@ -32,6 +32,7 @@ class Generation:
     way: Literal["plain", "label-first"]
     self_check: bool
     balanced: bool
+    complete: bool = False
 
     def request(self, round: int) -> RequestExamples:
         """Return the request of a round."""
@@ -42,6 +43,7 @@ class Generation:
             samples=self.samples,
             way=self.way,
             self_check=self.self_check,
+            complete=self.complete,
             temperature=self.temperature,
             top_p=self.top_p,
         )
