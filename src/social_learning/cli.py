@@ -4,7 +4,7 @@ import importlib.resources
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -111,7 +111,7 @@ def ask(
     """Answer one question with a finished lesson."""
     learned = Lesson.load(lesson)
     fields = _fields(learned.task, question)
-    mode: AnswerMode | None = {"auto": "auto", "free": "free", "labels": "labels"}.get(answer_by)  # type: ignore[assignment]
+    mode: AnswerMode | None = next((known for known in get_args(AnswerMode) if known == answer_by), None)
     if mode is None:
         raise ConfigError(f"--answer-by {answer_by}: use auto, free or labels")
     student = Student(load_model(model), learned, answer_by=mode, calibrate=calibrate)

@@ -68,7 +68,3 @@ class ModelPool:
         """Close the caches' files."""
         for model in self._wrapped.values():
             model.close()
-
-    def identities(self) -> list[str]:
-        """Return the identities of the models loaded so far."""
-        return sorted({model.identity for model in self._loaded.values()})
