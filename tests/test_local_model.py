@@ -183,13 +183,13 @@ def test_logprobs_of_samples_are_those_of_the_model(tiny: tuple[LanguageModel, P
 
 
 def test_stop_texts_end_and_are_cut(tiny: tuple[LanguageModel, Plain]) -> None:
-    model, _ = tiny
-    whole = model.generate([LESSON], Sampling(max_tokens=10))[0][0]
-    stop = whole.text[4]
+    model, plain = tiny
+    # Which tokens a random model picks differs between processors, and a token may be a part of a letter or none.
+    texts = [plain.greedy(LESSON, tokens) for tokens in range(1, 11)]
+    stop = texts[-1][len(texts[-1]) // 2]
+    tokens = next(tokens for tokens, text in enumerate(texts, 1) if stop in text)
     cut = model.generate([LESSON], Sampling(max_tokens=10, stop=(stop,)))[0][0]
-    assert cut.text == whole.text[: whole.text.index(stop)]
-    assert cut.finish == "stop"
-    assert cut.tokens <= 5
+    assert (cut.text, cut.tokens, cut.finish) == (texts[tokens - 1].partition(stop)[0], tokens, "stop")
 
 
 def test_what_does_not_fit_the_context_names_limit_and_length(tiny: tuple[LanguageModel, Plain]) -> None:
