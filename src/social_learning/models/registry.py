@@ -15,8 +15,9 @@ def load_model(name: str, **options: Any) -> LanguageModel:
     """Load a model by name.
 
     `smollm2-135m-instruct` is the embedded default; a folder or a Hub id (`org/name`, `org/name@revision`) is loaded by
-    transformers in this process, with the options `dtype` (auto, float32, bfloat16, float16) and `device` (auto, cpu,
-    cuda); `fake:copycat` and `fake:mixer` are deterministic stand-ins that know no language.
+    transformers in this process, with the options `dtype` (auto, float32, bfloat16, float16), `device` (auto, cpu,
+    cuda) and `memory` (auto, bytes, or a text as in `512 MiB`: what a batch may take besides the weights).
+    `fake:copycat` and `fake:mixer` are deterministic stand-ins that know no language.
 
     Raises ModelError, saying what to do, for unknown names and options, and for a missing extra.
     """
@@ -24,9 +25,9 @@ def load_model(name: str, **options: Any) -> LanguageModel:
         if name not in FAKES:
             raise ModelError(f"no fake named {name!r}: there are {', '.join(FAKES)}")
         return FAKES[name](name)
-    unknown = set(options) - {"dtype", "device"}
+    unknown = set(options) - {"dtype", "device", "memory"}
     if unknown:
-        raise ModelError(f"unknown model option {min(unknown)!r}: local models take dtype and device")
+        raise ModelError(f"unknown model option {min(unknown)!r}: local models take dtype, device and memory")
     _check_local(name)
     from social_learning.models.local.model import load_local
 

@@ -1,100 +1,211 @@
-"""Attention over a shared prefix: many rows read one copy of the keys and values that their prompts have in common.
+"""Attention over shared prefixes: many rows read one copy of the keys and values that their prompts have in common.
 
-transformers calls `shared_prefix_attention` in every layer and passes it the `KeyValues` of the batch at hand. Queries
-of all rows attend to the prefix as one long list of queries, each row attends to its own tokens, and the two softmaxes
-are merged exactly through their log-sum-exps (Juravsky et al., "Hydragen", arXiv 2402.05099).
+All tokens of a forward pass stand in one line, without padding. transformers calls `shared_prefix_attention` in every
+layer and passes it what the tokens attend to: `Packing` when rows are computed, `Cache` when they are decoded. Either
+computes each token's attention to its own row; all queries of a prefix attend to it as one long list, and the two
+softmaxes are merged exactly through their log-sum-exps (Juravsky et al., "Hydragen", arXiv 2402.05099).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from social_learning.models.local.plan import Row, by_length
 
 IMPLEMENTATION = "social_learning_shared_prefix"
 
 
 @dataclass(slots=True)
 class Prefix:
-    """Keys and values of a common prompt start: per layer two tensors (1, kv heads, length, head size)."""
+    """Keys and values of a common beginning: per layer two tensors (kv heads, length, head size)."""
 
     length: int
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
 
 
-class KeyValues:
-    """What the rows of one batch may attend to: shared prefixes, and room for each row's own tokens.
+Span = tuple[Prefix | None, slice]
+"""A prefix, and the tokens of the line that continue it."""
 
-    `owners` names, for each row, its place in `prefixes`; rows of one prefix stand together. Rows are padded at the
-    right.
+
+class Attended(Protocol):
+    """What the tokens of one forward pass attend to."""
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """Which tokens continue which prefix."""
+
+    def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+        """Return attention of each token to its own row (tokens, heads, size), and the log-sum-exp of its scores
+        (tokens, heads), float32. `query` is (heads, tokens, size), `key` and `value` are (kv heads, tokens, size).
+        """
+
+
+def spans_of(prefixes: Sequence[Prefix | None], lengths: Sequence[int]) -> list[Span]:
+    """Return the spans of rows of the given lengths, one prefix a row; neighbours with one prefix are one span."""
+    spans: list[Span] = []
+    end = 0
+    for _, rows in groupby(range(len(lengths)), key=lambda row: id(prefixes[row])):
+        numbers = list(rows)
+        first, end = end, end + sum(lengths[row] for row in numbers)
+        spans.append((prefixes[numbers[0]], slice(first, end)))
+    return spans
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """Rows of similar length that attend together, padded at the right.
+
+    `index` (rows x width) holds the tokens' places in the line, any place for padding; `real` tells which of them are
+    tokens; `mask` (rows, 1, width, width) is 0 where a token sees another and -inf elsewhere, None for plain causal rows.
     """
 
-    def __init__(self, prefixes: Sequence[Prefix | None], owners: Sequence[int], room: int) -> None:
-        self._prefixes = prefixes
-        self._owners = list(owners)
+    rows: int
+    index: Tensor
+    real: Tensor
+    mask: Tensor | None
+
+
+class Packing:
+    """Rows laid out one after the other: each token attends to its prefix and, in its row, to itself and its ancestors."""
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        prefixes: Sequence[Prefix | None],
+        keep: bool,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        lengths = [len(row.tokens) for row in rows]
+        self.spans = spans_of(prefixes, lengths)
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self._keep = keep
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        chains = [row.is_chain for row in rows]
+        self._sets: list[_Set] = []
+        for chain in (True, False):
+            alike = [number for number in range(len(rows)) if chains[number] == chain]
+            for members in by_length([lengths[number] for number in alike]):
+                numbers = [alike[member] for member in members]
+                width = lengths[numbers[0]]
+                real = np.arange(width) < np.array([[lengths[number]] for number in numbers])
+                index = np.where(real, starts[numbers][:, None] + np.arange(width), 0)
+                mask = None if chain else _hide(~_ancestors([rows[n] for n in numbers], width).to(device), dtype)
+                flat = [torch.from_numpy(array.reshape(-1)).to(device) for array in (index, real)]
+                self._sets.append(_Set(len(numbers), flat[0], flat[1], mask))
+
+    def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+        """See Attended. Where asked to, keeps keys and values of all tokens, per layer, in `keys` and `values`."""
+        del layer
+        if self._keep:
+            self.keys.append(key)
+            self.values.append(value)
+        heads, tokens, size = query.shape
+        out = query.new_empty(tokens, heads, size)
+        weight = torch.empty(tokens, heads, device=query.device)
+        for alike in self._sets:
+            some, log_sum = _attend(
+                _rows(query, alike), _rows(key, alike), _rows(value, alike), alike.mask, scaling, alike.mask is None
+            )
+            places = alike.index[alike.real]
+            out[places] = some.transpose(1, 2).reshape(-1, heads, size)[alike.real]
+            weight[places] = log_sum.transpose(1, 2).reshape(-1, heads)[alike.real]
+        return out, weight
+
+
+def _rows(tensor: Tensor, alike: _Set) -> Tensor:
+    """Gather (heads, tokens, size) into (rows, heads, width, size)."""
+    heads, _, size = tensor.shape
+    gathered = tensor.transpose(0, 1).index_select(0, alike.index)
+    return gathered.view(alike.rows, -1, heads, size).transpose(1, 2)
+
+
+def _hide(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return what is added to scores so that the hidden ones do not count."""
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, float("-inf"))
+
+
+def _ancestors(rows: Sequence[Row], width: int) -> Tensor:
+    """Return which tokens see which (rows, 1, width, width): themselves, and what their parent sees."""
+    visible = np.zeros((len(rows), width, width), dtype=bool)
+    # Padding sees itself alone, and nobody sees it.
+    visible[:, np.arange(width), np.arange(width)] = True
+    for number, row in enumerate(rows):
+        for place, parent in enumerate(row.parents):
+            if parent >= 0:
+                visible[number, place] |= visible[number, parent]
+    return torch.from_numpy(visible[:, None])
+
+
+class Cache:
+    """Keys and values of rows that are being decoded, in room that is set aside once; one new token a row and step.
+
+    `lengths` (rows,) says how many tokens of its own each row has so far. Rows of one prefix stand together.
+    """
+
+    def __init__(self, prefixes: Sequence[Prefix | None], lengths: Tensor, room: int) -> None:
+        self._prefixes = list(prefixes)
+        self.lengths = lengths
         self._room = room
-        self._keys: list[Tensor] = []
-        self._values: list[Tensor] = []
-        self._slots: Tensor
-        self.mask: Tensor
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self._mask: Tensor
+        self._find_spans()
 
-    def offsets(self) -> list[int]:
-        """Return how many tokens stand before each row's own first one."""
-        lengths = [prefix.length if prefix else 0 for prefix in self._prefixes]
-        return [lengths[owner] for owner in self._owners]
+    def _find_spans(self) -> None:
+        self.spans = spans_of(self._prefixes, [1] * len(self._prefixes))
+        before = [prefix.length if prefix else 0 for prefix in self._prefixes]
+        self._before = torch.tensor(before, device=self.lengths.device)
 
-    def runs(self) -> Iterator[tuple[Prefix | None, slice]]:
-        """Yield each prefix with the rows that continue it."""
-        first = 0
-        for owner, rows in groupby(self._owners):
-            last = first + sum(1 for _ in rows)
-            yield self._prefixes[owner], slice(first, last)
-            first = last
+    def fill(self, rows: Tensor, places: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+        """Copy keys and values, per layer (kv heads, tokens, size), into the beginnings of `rows`.
 
-    def expect(self, slots: Tensor, visible: Tensor, dtype: torch.dtype) -> None:
-        """Prepare for a forward pass of new tokens.
-
-        `slots` says where in its own room each new token of each row is put, shape (rows, new); `visible` which places
-        of its room each new token may attend to, boolean, shape (rows, new, places).
+        `places` (rows, width) says which token stands where; what is beyond a row's length is not read.
         """
-        self._slots = slots
-        mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-        self.mask = mask.masked_fill_(~visible, float("-inf"))
+        for layer, (key, value) in enumerate(zip(keys, values, strict=True)):
+            if layer == len(self.keys):
+                shape = (len(self._prefixes), key.shape[0], self._room, key.shape[2])
+                self.keys.append(key.new_zeros(shape))
+                self.values.append(value.new_zeros(shape))
+            self.keys[layer][rows, :, : places.shape[1]] = key[:, places].transpose(0, 1)
+            self.values[layer][rows, :, : places.shape[1]] = value[:, places].transpose(0, 1)
 
-    def put(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store new keys and values (rows, kv heads, new, head size); return the layer's whole room, up to what is
-        read.
-        """
-        rows, heads, new, size = key.shape
-        if layer == len(self._keys):
-            shape = (rows, heads, self._room, size)
-            self._keys.append(key.new_zeros(shape))
-            self._values.append(value.new_zeros(shape))
-        index = self._slots[:, None, :, None].expand(rows, heads, new, size)
-        self._keys[layer].scatter_(2, index, key)
-        self._values[layer].scatter_(2, index, value)
-        places = self.mask.shape[2]
-        return self._keys[layer][:, :, :places], self._values[layer][:, :, :places]
+    def expect(self, dtype: torch.dtype) -> Tensor:
+        """Prepare for the next token of each row. Returns their positions in the whole text, shape (rows,)."""
+        self._slots = self.lengths[:, None, None, None]
+        width = int(self.lengths.max()) + 1
+        self._mask = _hide(torch.arange(width, device=self.lengths.device) > self._slots, dtype)
+        positions = self.lengths + self._before
+        self.lengths = self.lengths + 1
+        return positions
+
+    def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+        """See Attended; the tokens are the next ones of the rows."""
+        heads, rows, size = query.shape
+        index = self._slots.expand(rows, key.shape[0], 1, size)
+        self.keys[layer].scatter_(2, index, key.transpose(0, 1)[:, :, None])
+        self.values[layer].scatter_(2, index, value.transpose(0, 1)[:, :, None])
+        width = self._mask.shape[-1]
+        keys, values = self.keys[layer][:, :, :width], self.values[layer][:, :, :width]
+        out, weight = _attend(query.transpose(0, 1)[:, :, None], keys, values, self._mask, scaling)
+        return out.view(rows, heads, size), weight.view(rows, heads)
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep the given rows, in the given order, which keeps rows of one prefix together; a row may come several
-        times.
-        """
-        self._owners = [self._owners[row] for row in rows]
-        index = torch.tensor(rows, device=self._slots.device)
-        self._keys = [key.index_select(0, index) for key in self._keys]
-        self._values = [value.index_select(0, index) for value in self._values]
-
-
-class PrefixBuilder:
-    """Stands in for KeyValues while a prefix is computed: plain causal attention, keys and values are kept."""
-
-    def __init__(self, length: int) -> None:
-        self.made = Prefix(length)
+        """Keep the given rows, in the given order, which keeps rows of one prefix together."""
+        index = torch.tensor(rows, device=self.lengths.device)
+        self._prefixes = [self._prefixes[row] for row in rows]
+        self.lengths = self.lengths[index]
+        for layer in range(len(self.keys)):
+            self.keys[layer] = self.keys[layer][index]
+            self.values[layer] = self.values[layer][index]
+        self._find_spans()
 
 
 def shared_prefix_attention(
@@ -102,65 +213,61 @@ def shared_prefix_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,  # noqa: ARG001  # transformers passes it; visibility comes with the KeyValues
+    attention_mask: Tensor | None,  # noqa: ARG001  # transformers passes it; what is seen comes with `attended`
     scaling: float,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """The attention function that transformers calls. Query (rows, heads, new, size); key and value with kv heads."""
-    state = kwargs["key_values"]
-    if isinstance(state, PrefixBuilder):
-        state.made.keys.append(key)
-        state.made.values.append(value)
-        grouped = query.shape[1] != key.shape[1]
-        out = functional.scaled_dot_product_attention(
-            query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped
-        )
-        return out.transpose(1, 2), None
+    """The attention function that transformers calls. Query (1, heads, tokens, size); key and value with kv heads."""
+    attended: Attended = kwargs["attended"]
     layer: int = module.layer_idx  # type: ignore[assignment]  # nn.Module types every attribute as Tensor or Module
-    own_keys, own_values = state.put(layer, key, value)
-    out, weight = _attend(query, own_keys, own_values, state.mask, scaling)
-    for prefix, rows in state.runs():
+    out, weight = attended.own(layer, query[0], key[0], value[0], scaling)
+    for prefix, span in attended.spans:
         if prefix is not None:
-            shared, shared_weight = _attend_prefix(query[rows], prefix.keys[layer], prefix.values[layer], scaling)
-            own_share = torch.sigmoid(weight[rows] - shared_weight)[..., None]
-            out[rows] = torch.lerp(shared.float(), out[rows].float(), own_share).to(query.dtype)
-    return out.transpose(1, 2), None
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
-    """Masked attention of each row to its own tokens; grouped heads are folded into the queries, so keys are not
-    copied.
-    """
-    rows, heads, new, size = query.shape
-    groups = heads // key.shape[1]
-    folded = query.reshape(rows, key.shape[1], groups * new, size)
-    if groups > 1:
-        mask = mask.repeat(1, groups, 1)
-    out, weight = attention_with_weight(folded, key, value, mask[:, None], scaling)
-    return out.reshape(rows, heads, new, size), weight.reshape(rows, heads, new)
+            shared, log_sum = _attend_prefix(query[0, :, span], prefix.keys[layer], prefix.values[layer], scaling)
+            share = torch.sigmoid(weight[span] - log_sum)[..., None]
+            out[span] = torch.lerp(shared.float(), out[span].float(), share).to(out.dtype)
+    return out[None], None
 
 
 def _attend_prefix(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
-    """Attention of every query of every row to one shared prefix, as a single row of many queries."""
+    """Attention of queries (heads, tokens, size) to one prefix. Returns (tokens, heads, size) and (tokens, heads)."""
+    heads, tokens, size = query.shape
+    # Heads that share keys stand in one list of queries, so that keys are not copied.
+    folded = query.reshape(1, key.shape[0], -1, size)
+    out, weight = _weighted(folded, key[None], value[None], None, scaling)
+    return out.reshape(heads, tokens, size).transpose(0, 1), weight.reshape(heads, tokens).transpose(0, 1)
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, causal: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Attention of rows to themselves. Query (rows, heads, new, size), key and value (rows, kv heads, places, size),
+    mask (rows, 1, new, places). Returns (rows, heads, new, size) and (rows, heads, new).
+    """
     rows, heads, new, size = query.shape
-    kv_heads = key.shape[1]
-    folded = query.transpose(0, 1).reshape(1, kv_heads, -1, size)
-    out, weight = attention_with_weight(folded, key, value, None, scaling)
-    out = out.reshape(heads, rows, new, size).transpose(0, 1)
-    return out, weight.reshape(heads, rows, new).transpose(0, 1)
+    groups = heads // key.shape[1]
+    if causal:
+        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+        return _weighted(query, key, value, None, scaling, causal=True)
+    folded = query.reshape(rows, key.shape[1], groups * new, size)
+    mask = mask.repeat(1, 1, groups, 1) if mask is not None and groups > 1 else mask
+    out, weight = _weighted(folded, key, value, mask, scaling)
+    return out.reshape(rows, heads, new, size), weight.reshape(rows, heads, new)
 
 
-def attention_with_weight(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float
+def _weighted(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return attention output (rows, heads, queries, size) and the float32 log-sum-exp of its scores (rows, heads,
     queries).
     """
     if query.device.type == "cpu":
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        out, weight = flash(query, key, value, attn_mask=mask, scale=scaling)
+        out, weight = flash(query, key, value, is_causal=causal, attn_mask=mask, scale=scaling)
         return out, weight
     scores = (query @ key.transpose(-1, -2)).float() * scaling
+    if causal:
+        scores = scores + scores.new_full(scores.shape[-2:], float("-inf")).triu(1)
     if mask is not None:
         scores = scores + mask
     weight = torch.logsumexp(scores, dim=-1)

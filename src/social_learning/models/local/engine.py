@@ -2,33 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from social_learning.models.base import Sampling
-from social_learning.models.local.attention import KeyValues, Prefix, PrefixBuilder
-from social_learning.models.local.memory import halving
-from social_learning.models.local.plan import MIN_SHARED, Group, Packed, Tokens, batches, group_by_prefix, pack
+from social_learning.models.local.attention import Attended, Cache, Packing, Prefix
+from social_learning.models.local.memory import halving, room
+from social_learning.models.local.plan import MIN_SHARED, Group, Row, Tokens, batches, group_by_prefix, pack
 from social_learning.models.local.sampling import choose, uniforms
 from social_learning.models.local.tokens import ScoringTokens
 
-SCORE_TOKENS = 4096
-"""How many new tokens are scored at once, padding included."""
-
-ROW_TOKENS = 256
-"""How many tokens are packed into one row: within a row, attention costs grow with the square of its length."""
-
-GENERATE_TOKENS = 16384
-"""For how many tokens, not counting shared prefixes, keys and values are held at once while decoding."""
-
 DROP_BELOW = 0.8
 """Ended rows leave a batch when no more than this share of it still goes on."""
-
-LOGIT_ROWS = 512
-"""For how many positions logits over the whole vocabulary are held at once."""
-
 
 Progress = Callable[[str, int, int], None]
 """Told what is going on (`scoring`, `generating`), how much of it is done, and of how much."""
@@ -51,52 +39,55 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Rows:
-    """Rows that are being decoded: their drafts, what they attend to, and where each one's next token goes."""
+class Drafts:
+    """Rows that are being decoded: their drafts, what they attend to, and the state that predicts their next token.
+
+    `hidden` is (rows, size), `uniform` (rows, steps).
+    """
 
     drafts: list[Draft]
-    state: KeyValues
+    cache: Cache
     hidden: Tensor
-    places: Tensor
-    offsets: Tensor
     uniform: Tensor
 
     def select(self, keep: Sequence[int]) -> None:
         """Go on with the given rows only."""
         rows = torch.tensor(keep, device=self.hidden.device)
         self.drafts = [self.drafts[row] for row in keep]
-        self.state.select(keep)
-        self.hidden, self.places, self.uniform = self.hidden[rows], self.places[rows], self.uniform[rows]
-        self.offsets = self.offsets[rows]
+        self.cache.select(keep)
+        self.hidden, self.uniform = self.hidden[rows], self.uniform[rows]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """Where a sequence's hidden states are: those of its first `shared` tokens at the front, the others at `first` + `path`."""
+@dataclass(slots=True)
+class _Prefixes:
+    """The shared beginnings of groups, computed when first needed and forgotten when no later work needs them."""
 
-    sequence: ScoringTokens
-    shared: int
-    first: int
-    path: tuple[int, ...]
+    tokens: list[Tokens]
+    made: dict[int, tuple[Prefix, Tensor]] = field(default_factory=dict)
 
-    def places(self) -> Iterator[tuple[int, int]]:
-        """Yield, for each scored token, the state that predicts it, and the token."""
-        for t in range(self.sequence.start, len(self.sequence.ids)):
-            before = t - 1
-            state = before if before < self.shared else self.first + self.path[before - self.shared]
-            yield state, self.sequence.ids[t]
+    def get(self, group: int) -> Prefix | None:
+        """Return what others attend to; None for an empty beginning."""
+        return self.made[group][0] if self.tokens[group] else None
+
+    def keep(self, groups: set[int]) -> list[int]:
+        """Forget all but the given groups. Returns those of them that are still to be computed."""
+        self.made = {group: made for group, made in self.made.items() if group in groups}
+        return sorted(group for group in groups - self.made.keys() if self.tokens[group])
 
 
 class Engine:
-    """Runs one causal language model of transformers with shared-prefix attention."""
+    """Runs one causal language model of transformers with shared-prefix attention, within `memory` bytes a batch."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: torch.nn.Module, memory: int) -> None:
         self._body = model.get_submodule(model.base_model_prefix)  # type: ignore[arg-type]
         self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[operator]
         first = next(model.parameters())
         self.device, self.dtype = first.device, first.dtype
         self.progress: Progress = _tell_nobody
-        self._size: int = model.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
+        config: Any = model.config
+        self._room = room(config.get_text_config(), self.dtype, memory, self.device.type)
+
+    # Scoring
 
     @torch.inference_mode()
     def score(self, sequences: Sequence[ScoringTokens]) -> list[Scored]:
@@ -105,51 +96,55 @@ class Engine:
         What sequences have in common at their beginning is computed once; what follows is packed into rows as tries.
         """
         fed = [sequence.ids[:-1] for sequence in sequences]
+        groups = group_by_prefix(fed, [len(tokens) - 1 for tokens in fed])
+        prefixes = _Prefixes([fed[group.members[0]][: group.shared] for group in groups])
+        rows = [
+            (number, row)
+            for number, group in enumerate(groups)
+            for row in pack({member: fed[member][group.shared :] for member in group.members})
+        ]
+        planned = batches([len(row.tokens) for _, row in rows], self._room.tokens)
         results: dict[int, Scored] = {}
-        for group in group_by_prefix(fed, [len(tokens) for tokens in fed]):
-            results.update(self._score_group(sequences, fed, group))
-        return [results[number] for number in range(len(sequences))]
 
-    def _score_group(
-        self, sequences: Sequence[ScoringTokens], fed: Sequence[Tokens], group: Group
-    ) -> dict[int, Scored]:
-        """Score the sequences of a group, by their numbers."""
-        prefix, start = self._prefix(fed[group.members[0]][: group.shared])
-        packed = pack([fed[member][group.shared :] for member in group.members], ROW_TOKENS)
-        in_row: dict[int, list[int]] = {}
-        for place, (row, _) in enumerate(packed.where):
-            in_row.setdefault(row, []).append(place)
-        whole = [group.members[place] for place in in_row.get(-1, [])]
-        inside = self._read(start, [_Read(sequences[member], group.shared, 0, ()) for member in whole])
-        results = dict(zip(whole, inside, strict=True))
+        def work(batch: Sequence[int]) -> None:
+            here = [rows[number] for number in batch]
+            self._prepare(prefixes, {group for group, _ in here})
+            results.update(self._score_rows(here, sequences, prefixes))
 
-        def score_rows(rows: Sequence[int]) -> None:
-            hidden, width = self._forward_packed(prefix, packed, rows)
-            wanted = [(place, number * width) for number, row in enumerate(rows) for place in in_row[row]]
-            reads = [
-                _Read(sequences[group.members[place]], group.shared, group.shared + first, packed.where[place][1])
-                for place, first in wanted
-            ]
-            scored = self._read(torch.cat([start, hidden]), reads)
-            results.update(zip((group.members[place] for place, _ in wanted), scored, strict=True))
-
-        planned = batches([len(row) for row in packed.rows], SCORE_TOKENS)
         for done, batch in enumerate(planned):
             self.progress("scoring", done, len(planned))
-            halving(score_rows, batch)
-        return results
+            halving(work, batch)
+        return [results[number] for number in range(len(sequences))]
 
-    def _read(self, states: Tensor, reads: Sequence[_Read]) -> list[Scored]:
+    def _score_rows(
+        self, rows: Sequence[tuple[int, Row]], sequences: Sequence[ScoringTokens], prefixes: _Prefixes
+    ) -> dict[int, Scored]:
+        """Score the sequences of rows, each with its group, that go through the model together; by their numbers."""
+        states, _ = self._forward_rows([row for _, row in rows], [prefixes.get(group) for group, _ in rows])
+        shown = sorted({group for group, _ in rows if prefixes.tokens[group]})
+        # All states in one line: the rows', then those of each beginning, where scored tokens may stand too.
+        line = torch.cat([states, *(prefixes.made[group][1] for group in shown)])
+        starts, end = {}, len(states)
+        for group in shown:
+            starts[group], end = end, end + len(prefixes.tokens[group])
+        reads, first = {}, 0
+        for group, row in rows:
+            shared = len(prefixes.tokens[group])
+            for number, path in row.paths.items():
+                reads[number] = _Read(sequences[number], shared, starts.get(group, 0), first, path)
+            first += len(row.tokens)
+        return dict(zip(reads, self._read(line, list(reads.values())), strict=True))
+
+    def _read(self, states: Tensor, reads: Sequence["_Read"]) -> list[Scored]:
         """Score sequences from hidden states."""
         places = [place for read in reads for place in read.places()]
         logprobs: list[float] = []
         greedy: list[bool] = []
-        for first in range(0, len(places), LOGIT_ROWS):
-            index, targets = torch.tensor(places[first : first + LOGIT_ROWS], device=self.device).unbind(1)
-            logits = self._head(states[index]).float()
-            right = logits.gather(1, targets[:, None]).squeeze(1)
-            logprobs.extend((right - torch.logsumexp(logits, dim=-1)).tolist())
-            greedy.extend((logits.argmax(dim=-1) == targets).tolist())
+        for first in range(0, len(places), self._room.logits):
+            index, targets = torch.tensor(places[first : first + self._room.logits], device=self.device).unbind(1)
+            logits = torch.log_softmax(self._head(states[index]).float(), dim=-1)
+            logprobs.extend(logits.gather(1, targets[:, None]).squeeze(1).tolist())
+            greedy.extend((logits.max(dim=-1).indices == targets).tolist())
         results, taken = [], 0
         for read in reads:
             end = taken + len(read.sequence.ids) - read.sequence.start
@@ -157,28 +152,7 @@ class Engine:
             taken = end
         return results
 
-    def _forward_packed(self, prefix: Prefix | None, packed: Packed, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Compute packed rows that continue a prefix. Returns hidden states (rows x width, size) and the width."""
-        if not rows:
-            return torch.empty(0, self._size, dtype=self.dtype, device=self.device), 0
-        width = max(len(packed.rows[row]) for row in rows)
-        ids = np.zeros((len(rows), width), dtype=np.int64)
-        depth = np.zeros((len(rows), width), dtype=np.int64)
-        # A token sees itself and what its parent sees; padding sees itself alone, and nobody sees it.
-        visible = np.zeros((len(rows), width, width), dtype=bool)
-        visible[:, np.arange(width), np.arange(width)] = True
-        for place, row in enumerate(rows):
-            ids[place, : len(packed.rows[row])] = packed.rows[row]
-            for node, parent in enumerate(packed.parents[row]):
-                if parent >= 0:
-                    visible[place, node] |= visible[place, parent]
-                    depth[place, node] = depth[place, parent] + 1
-        state = KeyValues([prefix], [0] * len(rows), width)
-        slots = torch.arange(width, device=self.device).expand(len(rows), width)
-        state.expect(slots, torch.from_numpy(visible).to(self.device), self.dtype)
-        positions = torch.from_numpy(depth).to(self.device) + (prefix.length if prefix else 0)
-        hidden = self._forward(torch.from_numpy(ids).to(self.device), positions, state)
-        return hidden.reshape(-1, hidden.shape[-1]), width
+    # Generating
 
     @torch.inference_mode()
     def generate(
@@ -194,49 +168,65 @@ class Engine:
 
         `ended` tells of a draft whether it is finished.
         """
-        results: list[list[Draft]] = [[] for _ in prompts]
-        groups = self._generation_groups(prompts, samples)
-        where = {member: number for number, group in enumerate(groups) for member in group.members}
-        costs = [samples * (len(p) - groups[where[m]].shared + sampling.max_tokens) for m, p in enumerate(prompts)]
-        prefixes: dict[int, Prefix | None] = {}
+        groups = _generation_groups(prompts, samples)
+        prefixes = _Prefixes([prompts[group.members[0]][: group.shared] for group in groups])
+        # Prompts of one group stand together, and of similar length too, because all of a batch have the same room.
+        asked = [
+            (number, member)
+            for number, group in enumerate(groups)
+            for member in sorted(group.members, key=lambda member: (-len(prompts[member]), member))
+        ]
+        own = {member: prompts[member][groups[number].shared :] for number, member in asked}
+        costs = [samples * (len(own[member]) + sampling.max_tokens) for _, member in asked]
+        results: dict[int, list[Draft]] = {}
 
         def write(batch: Sequence[int]) -> None:
-            members = sorted(batch, key=lambda member: (where[member], member))
-            for number in sorted({where[member] for member in members} - prefixes.keys()):
-                prefixes[number], _ = self._prefix(prompts[groups[number].members[0]][: groups[number].shared])
-            kept = sorted({where[member] for member in members})
-            owners = [kept.index(where[member]) for member in members]
-            own = [prompts[member][groups[where[member]].shared :] for member in members]
-            hidden, state = self._forward_rows([prefixes[n] for n in kept], owners, own, sampling.max_tokens)
-            lengths = torch.tensor([len(part) for part in own], device=self.device)
-            last = hidden[torch.arange(len(own), device=self.device), lengths - 1]
-            offsets = torch.tensor(state.offsets(), device=self.device)
-            rows = Rows([Draft()] * len(own), state, last, lengths, offsets, uniform=lengths[:, None])
-            rows.select([row for row in range(len(own)) for _ in range(samples)])
-            for member in members:
-                results[member] = [Draft() for _ in range(samples)]
-            rows.drafts = [draft for member in members for draft in results[member]]
-            draws = [uniforms(seeds[m], sample, sampling.max_tokens) for m in members for sample in range(samples)]
-            rows.uniform = torch.from_numpy(np.stack(draws)).to(self.device)
-            self._decode(rows, sampling, ended)
+            here = [asked[number] for number in batch]
+            self._prepare(prefixes, {group for group, _ in here})
+            drafts = self._start(
+                [prefixes.get(group) for group, _ in here], [own[m] for _, m in here], samples, sampling
+            )
+            draws = [uniforms(seeds[m], sample, sampling.max_tokens) for _, m in here for sample in range(samples)]
+            drafts.uniform = torch.from_numpy(np.stack(draws)).to(self.device)
+            for place, (_, member) in enumerate(here):
+                results[member] = drafts.drafts[place * samples : (place + 1) * samples]
+            self._decode(drafts, sampling, ended)
 
-        for batch in batches(costs, GENERATE_TOKENS):
+        for batch in batches(costs, self._room.kept):
             halving(write, batch)
-        return results
+        return [results[member] for member in range(len(prompts))]
 
-    def _generation_groups(self, prompts: Sequence[Tokens], samples: int) -> list[Group]:
-        """Prompts share what they have in common; a prompt alone shares all of itself among its several samples."""
-        groups = group_by_prefix(prompts, [len(prompt) - 1 for prompt in prompts])
-        if samples == 1:
-            return groups
-        alone = [member for group in groups if not group.shared for member in group.members]
-        shared = [group for group in groups if group.shared]
-        return shared + [Group(len(prompts[m]) - 1 if len(prompts[m]) > MIN_SHARED else 0, (m,)) for m in alone]
+    def _start(
+        self, prefixes: Sequence[Prefix | None], own: Sequence[Tokens], samples: int, sampling: Sampling
+    ) -> Drafts:
+        """Compute what is each prompt's own, and lay out its keys and values for `samples` rows each."""
+        lengths = torch.tensor([len(tokens) for tokens in own], device=self.device).repeat_interleave(samples)
+        repeated = [prefix for prefix in prefixes for _ in range(samples)]
+        cache = Cache(repeated, lengths, max(len(tokens) for tokens in own) + sampling.max_tokens)
+        hidden: dict[int, Tensor] = {}
+        rows = _rows_by_prefix(prefixes, own)
+        for batch in batches([len(row.tokens) for row in rows], self._room.tokens):
+            here = [rows[number] for number in batch]
+            owners = [prefixes[next(iter(row.paths))] for row in here]
+            states, packing = self._forward_rows(here, owners, keep=True)
+            first = 0
+            taken: dict[int, list[int]] = {}
+            for row in here:
+                taken |= {member: [first + place for place in path] for member, path in row.paths.items()}
+                first += len(row.tokens)
+            hidden |= {member: states[places[-1]] for member, places in taken.items()}
+            width = max(len(places) for places in taken.values())
+            padded = [places + [0] * (width - len(places)) for places in taken.values() for _ in range(samples)]
+            to = [member * samples + sample for member in taken for sample in range(samples)]
+            index = [torch.tensor(numbers, device=self.device) for numbers in (to, padded)]
+            cache.fill(index[0], index[1], packing.keys, packing.values)
+        last = torch.stack([hidden[member] for member in range(len(own))]).repeat_interleave(samples, dim=0)
+        return Drafts([Draft() for _ in repeated], cache, last, last)
 
-    def _decode(self, rows: Rows, sampling: Sampling, ended: Callable[[Draft], bool]) -> None:
+    def _decode(self, rows: Drafts, sampling: Sampling, ended: Callable[[Draft], bool]) -> None:
         for step in range(sampling.max_tokens):
             self.progress("generating", step, sampling.max_tokens)
-            tokens, logprobs = choose(self._head(rows.hidden), sampling, rows.uniform[:, step])
+            tokens, logprobs = self._choose(rows.hidden, sampling, rows.uniform[:, step])
             for draft, token, logprob in zip(rows.drafts, tokens.tolist(), logprobs.tolist(), strict=True):
                 if not draft.stopped:
                     draft.tokens.append(token)
@@ -249,37 +239,87 @@ class Engine:
             if len(going) <= DROP_BELOW * len(rows.drafts):
                 tokens = tokens[torch.tensor(going, device=self.device)]
                 rows.select(going)
-            slots = rows.places[:, None]
-            width = int(rows.places.max()) + 1
-            visible = torch.arange(width, device=self.device) <= slots[..., None]
-            rows.state.expect(slots, visible, self.dtype)
-            rows.hidden = self._forward(tokens[:, None], slots + rows.offsets[:, None], rows.state)[:, 0]
-            rows.places = rows.places + 1
+            positions = rows.cache.expect(self.dtype)
+            rows.hidden = self._forward(tokens, positions, rows.cache)
 
-    def _prefix(self, tokens: Tokens) -> tuple[Prefix | None, Tensor]:
-        """Compute a common beginning. Returns what others attend to (None for an empty one) and its hidden states."""
-        if not tokens:
-            return None, torch.empty(0, self._size, dtype=self.dtype, device=self.device)
-        builder = PrefixBuilder(len(tokens))
-        ids = torch.tensor([tokens], device=self.device)
-        hidden = self._forward(ids, torch.arange(len(tokens), device=self.device)[None], builder)
-        return builder.made, hidden[0]
+    def _choose(self, hidden: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = []
+        for first in range(0, len(hidden), self._room.logits):
+            some = slice(first, first + self._room.logits)
+            chosen.append(choose(self._head(hidden[some]), sampling, uniform[some]))
+        return torch.cat([tokens for tokens, _ in chosen]), torch.cat([logprobs for _, logprobs in chosen])
+
+    # Forward passes
+
+    def _prepare(self, prefixes: _Prefixes, groups: set[int]) -> None:
+        """Compute the beginnings of the groups that are still missing, and forget those of others."""
+        missing = prefixes.keep(groups)
+        for batch in batches([len(prefixes.tokens[group]) for group in missing], self._room.tokens):
+            here = [missing[number] for number in batch]
+            rows = [row for group in here for row in pack({group: prefixes.tokens[group]})]
+            states, packing = self._forward_rows(rows, [None] * len(rows), keep=True)
+            end = 0
+            for group, row in zip(here, rows, strict=True):
+                first, end = end, end + len(row.tokens)
+                keys = [key[:, first:end].contiguous() for key in packing.keys]
+                values = [value[:, first:end].contiguous() for value in packing.values]
+                prefixes.made[group] = Prefix(len(row.tokens), keys, values), states[first:end]
 
     def _forward_rows(
-        self, prefixes: Sequence[Prefix | None], owners: Sequence[int], rows: Sequence[Tokens], extra_room: int = 0
-    ) -> tuple[Tensor, KeyValues]:
-        """Compute rows that continue prefixes. Returns hidden states (rows, longest, size) and what the rows attend to."""
-        width = max(len(row) for row in rows)
-        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=self.device)
-        slots = torch.arange(width, device=self.device).expand(len(rows), width)
-        # Padding stands at the right, where no real token looks, so a plain causal mask serves all rows.
-        visible = (slots[0][:, None] >= slots[0][None, :]).expand(len(rows), width, width)
-        state = KeyValues(prefixes, owners, width + extra_room)
-        state.expect(slots, visible, self.dtype)
-        offsets = torch.tensor(state.offsets(), device=self.device)
-        return self._forward(ids, slots + offsets[:, None], state), state
+        self, rows: Sequence[Row], prefixes: Sequence[Prefix | None], keep: bool = False
+    ) -> tuple[Tensor, Packing]:
+        """Compute rows that continue prefixes. Returns hidden states (tokens, size), one row after the other, and, where
+        they are to be kept, the keys and values.
+        """
+        ids = [token for row in rows for token in row.tokens]
+        positions: list[int] = []
+        for row, prefix in zip(rows, prefixes, strict=True):
+            first, before = len(positions), prefix.length if prefix else 0
+            for parent in row.parents:
+                positions.append(positions[first + parent] + 1 if parent >= 0 else before)
+        packing = Packing(rows, prefixes, keep, self.device, self.dtype)
+        line = torch.tensor([ids, positions], device=self.device)
+        return self._forward(line[0], line[1], packing), packing
 
-    def _forward(self, ids: Tensor, positions: Tensor, state: KeyValues | PrefixBuilder) -> Tensor:
-        output = self._body(input_ids=ids, position_ids=positions, use_cache=False, key_values=state)
+    def _forward(self, ids: Tensor, positions: Tensor, attended: Attended) -> Tensor:
+        output = self._body(input_ids=ids[None], position_ids=positions[None], use_cache=False, attended=attended)
         hidden: Tensor = output.last_hidden_state
-        return hidden
+        return hidden[0]
+
+
+def _generation_groups(prompts: Sequence[Tokens], samples: int) -> list[Group]:
+    """Prompts share what they have in common; a prompt alone shares all of itself among its several samples."""
+    groups = group_by_prefix(prompts, [len(prompt) - 1 for prompt in prompts])
+    if samples == 1:
+        return groups
+    alone = [member for group in groups if not group.shared for member in group.members]
+    shared = [group for group in groups if group.shared]
+    return shared + [Group(len(prompts[m]) - 1 if len(prompts[m]) > MIN_SHARED else 0, (m,)) for m in alone]
+
+
+def _rows_by_prefix(prefixes: Sequence[Prefix | None], own: Sequence[Tokens]) -> list[Row]:
+    """Lay out what is each prompt's own; only prompts that continue the same prefix share a row."""
+    alike: dict[int, dict[int, Tokens]] = {}
+    for member, (prefix, tokens) in enumerate(zip(prefixes, own, strict=True)):
+        alike.setdefault(id(prefix), {})[member] = tokens
+    return [row for members in alike.values() for row in pack(members)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Where a sequence's states are: those of its first `shared` tokens from place `before` on, the others at `first` +
+    `path`.
+    """
+
+    sequence: ScoringTokens
+    shared: int
+    before: int
+    first: int
+    path: Tokens
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Yield, for each scored token, the state that predicts it, and the token."""
+        for t in range(self.sequence.start, len(self.sequence.ids)):
+            last = t - 1
+            state = self.before + last if last < self.shared else self.first + self.path[last - self.shared]
+            yield state, self.sequence.ids[t]

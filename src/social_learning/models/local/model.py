@@ -13,6 +13,7 @@ from social_learning.models.base import Completion, Finish, GenerateCall, Prompt
 from social_learning.models.local.attention import IMPLEMENTATION, shared_prefix_attention
 from social_learning.models.local.engine import Draft, Engine, Progress
 from social_learning.models.local.loading import Loaded, load
+from social_learning.models.local.memory import parse_limit
 from social_learning.models.local.tokens import ScoringTokens, Tokenizer
 
 AttentionInterface.register(IMPLEMENTATION, shared_prefix_attention)
@@ -24,12 +25,15 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class LocalModel:
-    """A causal language model of transformers in this process, on CPU or CUDA."""
+    """A causal language model of transformers in this process, on CPU or CUDA.
 
-    def __init__(self, name: str, loaded: Loaded) -> None:
+    `memory` is the limit, in bytes, on what a batch takes besides the weights.
+    """
+
+    def __init__(self, name: str, loaded: Loaded, memory: int) -> None:
         self._name = name
         self._tokenizer = Tokenizer(loaded.tokenizer)
-        self._engine = Engine(loaded.model)
+        self._engine = Engine(loaded.model, memory)
         check_engine(name, loaded, self._engine)
         self._context_length = loaded.context_length
         kind = str(self._engine.dtype).removeprefix("torch.")
@@ -136,17 +140,19 @@ def check_engine(name: str, loaded: Loaded, engine: Engine) -> None:
         )
 
 
-def load_local(name: str, dtype: str = "auto", device: str = "auto") -> LocalModel:
+def load_local(name: str, dtype: str = "auto", device: str = "auto", memory: int | str = "auto") -> LocalModel:
     """Load a local model. `dtype`: auto, float32, bfloat16 or float16; `device`: auto, cpu, cuda, cuda:1, ...
 
     `auto` takes CUDA where there is one; and bfloat16 on CUDA and on processors that compute in it, float32 elsewhere.
-    Raises ModelError for a device or number format that is not to be had.
+    `memory` limits what a batch takes besides the weights: bytes, a text as in `512 MiB`, or `auto` (1 GiB, on CUDA 16
+    GiB, and at most half of what is free). Raises ModelError for a device, number format or limit that is not to be had.
     """
     where = _device(device)
+    limit = parse_limit(memory, where.type)
     if dtype != "auto" and dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}: use auto, {', '.join(DTYPES)}")
     kind = DTYPES[dtype] if dtype != "auto" else (torch.bfloat16 if _computes_bfloat16(where) else torch.float32)
-    return LocalModel(name, load(name, kind, where))
+    return LocalModel(name, load(name, kind, where), limit)
 
 
 def _device(device: str) -> torch.device:

@@ -1,31 +1,47 @@
-"""Planning a batch before it is computed: which sequences share a beginning, and which go through the model together.
+"""Planning a batch before it is computed: which sequences share a beginning, and which tokens go through the model together.
 
-Pure code on token ids; no torch.
+Pure code on token ids; no torch. A sequence's tokens are in two places: in the beginning that its group shares, and
+along a path in one row, where sequences that agree on further tokens share those too.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 MIN_SHARED = 16
 """A common beginning shorter than this many tokens is not worth a pass of its own."""
+
+MIN_GROUP = 512
+"""A group with no more tokens than this needs no shared beginning: a single row holds it, and shares all by itself."""
+
+TOKEN_COST = 1000
+"""Computing one more token takes about as long as letting a token attend to this many more places."""
+
+MAX_ROW = 1024
+"""No row grows longer than this: what its tokens may attend to is a square of this side."""
+
+PADDING = 1.25
+"""Rows attend together as long as padding them to one length makes at most this many times their tokens."""
 
 Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Sequences that share their first `shared` tokens, by their numbers; each has at least one token after them."""
+    """Sequences that share their first `shared` tokens, by their numbers."""
 
     shared: int
     members: tuple[int, ...]
 
 
-def group_by_prefix(sequences: Sequence[Tokens], limits: Sequence[int], min_shared: int = MIN_SHARED) -> list[Group]:
+def group_by_prefix(
+    sequences: Sequence[Tokens], limits: Sequence[int], min_shared: int = MIN_SHARED, min_group: int = MIN_GROUP
+) -> list[Group]:
     """Split sequences into groups with a common beginning.
 
     Sequence i may share at most its first `limits[i]` tokens: what is read of it must be left to compute. Sequences
     that agree on their first `min_shared` tokens form a group, which shares everything that its members have in common
-    within their limits. Every sequence is in exactly one group; those that share nothing are together in the last.
+    within their limits. Every sequence is in exactly one group; those that share nothing, and those of groups with at
+    most `min_group` tokens, are together in the last.
     """
     buckets: dict[Tokens, list[int]] = {}
     for number, sequence in enumerate(sequences):
@@ -34,11 +50,12 @@ def group_by_prefix(sequences: Sequence[Tokens], limits: Sequence[int], min_shar
     alone = buckets.pop((), [])
     groups = []
     for members in buckets.values():
-        if len(members) == 1:
-            alone.extend(members)
-            continue
         limit = min(limits[m] for m in members)
-        groups.append(Group(common_length([sequences[m] for m in members], limit), tuple(members)))
+        shared = common_length([sequences[m] for m in members], limit)
+        if len(members) == 1 or shared + sum(len(sequences[m]) - shared for m in members) <= min_group:
+            alone.extend(members)
+        else:
+            groups.append(Group(shared, tuple(members)))
     if alone:
         groups.append(Group(0, tuple(sorted(alone))))
     return groups
@@ -53,56 +70,84 @@ def common_length(sequences: Sequence[Tokens], limit: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """Sequences laid out as token tries, several in a row, so that no common beginning is computed twice within a row.
+class Row:
+    """Tokens laid out as a trie: one or several sequences, what they share at their beginning laid out once.
 
-    `rows` holds each row's tokens; `parents` the place in the row of the token before each token, -1 where it starts a
-    sequence. `where` tells for each sequence its row (-1 for an empty one) and the places of its tokens in that row.
+    `parents` holds the place in the row of the token before each token, -1 for none. `paths` tells, by the sequences'
+    numbers, the places of their tokens.
     """
 
-    rows: list[list[int]]
-    parents: list[list[int]]
-    where: list[tuple[int, tuple[int, ...]]]
+    tokens: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    paths: dict[int, Tokens] = field(default_factory=dict)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each token follows the one before it."""
+        return all(parent == place - 1 for place, parent in enumerate(self.parents))
+
+    def add(self, number: int, tokens: Tokens, shared: Tokens) -> Tokens:
+        """Add a sequence whose first tokens are at the places `shared` already. Returns its path."""
+        path = list(shared)
+        for token in tokens[len(shared) :]:
+            self.parents.append(path[-1] if path else -1)
+            path.append(len(self.tokens))
+            self.tokens.append(token)
+        self.paths[number] = tuple(path)
+        return self.paths[number]
 
 
-def pack(sequences: Sequence[Tokens], row_tokens: int) -> Packed:
-    """Lay sequences out in rows of at most `row_tokens` tokens; one that is longer has a row of its own.
+def pack(sequences: Mapping[int, Tokens], max_row: int = MAX_ROW) -> list[Row]:
+    """Lay sequences, none of them empty, out in rows of at most `max_row` tokens; one that is longer has its own row.
 
-    In dictionary order a sequence shares its longest beginning with the one before it, so one pass finds all sharing.
+    A row goes on while that costs less than a new one: every token attends to its whole row (the other branches are
+    masked), but a new row computes the tokens again that it shares with the last one. Sequences that share nothing are
+    in different rows. In dictionary order a sequence shares its longest beginning with the one before it, so one pass
+    finds all sharing.
     """
-    packed = Packed([], [], [(-1, ())] * len(sequences))
+    rows: list[Row] = []
     previous: Tokens = ()
-    path: tuple[int, ...] = ()
-    for number in sorted(range(len(sequences)), key=lambda n: sequences[n]):
+    path: Tokens = ()
+    for number in sorted(sequences, key=lambda number: sequences[number]):
         tokens = sequences[number]
-        if not tokens:
-            continue
         shared = common_length([tokens, previous], len(tokens))
-        if not packed.rows or len(packed.rows[-1]) + len(tokens) - shared > row_tokens:
-            packed.rows.append([])
-            packed.parents.append([])
-            shared, path = 0, ()
-        path = path[:shared]
-        for token in tokens[shared:]:
-            packed.parents[-1].append(path[-1] if path else -1)
-            path = (*path, len(packed.rows[-1]))
-            packed.rows[-1].append(token)
-        packed.where[number] = (len(packed.rows) - 1, path)
-        previous = tokens
-    return packed
+        if not rows or not _goes_on(len(rows[-1].tokens), shared, len(tokens) - shared, max_row):
+            rows.append(Row())
+            shared = 0
+        path, previous = rows[-1].add(number, tokens, path[:shared]), tokens
+    return rows
 
 
-def batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """Split rows into batches of similar length that hold at most `max_tokens` tokens, padding included.
+def _goes_on(width: int, shared: int, new: int, max_row: int) -> bool:
+    """Whether a sequence that shares `shared` tokens with a row of `width` goes into it and adds `new`, or starts anew."""
+    if shared == 0 or width + new > max_row:
+        return False
+    return (width + new) ** 2 - width**2 <= (shared + new) ** 2 + TOKEN_COST * shared
 
-    Longest rows come first, so that what does not fit in memory shows at once. A row longer than the limit goes alone.
-    """
-    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+
+def batches(costs: Sequence[int], limit: int) -> list[list[int]]:
+    """Split items, in their order, into batches that cost at most `limit` together. One that costs more goes alone."""
     result: list[list[int]] = []
-    width = 0
-    for row in order:
-        if not result or width * (len(result[-1]) + 1) > max_tokens:
+    taken = 0
+    for item, cost in enumerate(costs):
+        if not result or taken + cost > limit:
             result.append([])
-            width = max(lengths[row], 1)
+            taken = 0
+        result[-1].append(item)
+        taken += cost
+    return result
+
+
+def by_length(lengths: Sequence[int], padding: float = PADDING) -> list[list[int]]:
+    """Split rows into sets of similar length, longest first: padded to one length, a set has at most `padding` times
+    its tokens.
+    """
+    result: list[list[int]] = []
+    width, tokens = 0, 0
+    for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
+        if not result or width * (len(result[-1]) + 1) > padding * (tokens + lengths[row]):
+            result.append([])
+            width, tokens = lengths[row], 0
         result[-1].append(row)
+        tokens += lengths[row]
     return result

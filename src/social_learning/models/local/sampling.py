@@ -8,7 +8,7 @@ from social_learning.models.base import Sampling
 from social_learning.seeds import generator
 
 CANDIDATES = 512
-"""Top-p sets are looked for among this many most likely tokens first; only rows that need more are sorted whole."""
+"""Top-p sets are looked for among this many most likely tokens first."""
 
 
 def uniforms(seed: int, sample: int, tokens: int) -> np.ndarray:
@@ -22,34 +22,56 @@ def choose(logits: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor,
     `logits` (rows, vocabulary), `uniform` (rows,) in [0, 1). Returns token ids (rows,) and their natural
     log-probabilities (rows,) under the model itself: temperature 1, whole vocabulary, float32.
     """
-    logits = logits.float()
-    normaliser = torch.logsumexp(logits, dim=-1)
+    logprobs = torch.log_softmax(logits.float(), dim=-1)
     if sampling.temperature == 0:
-        tokens = logits.argmax(dim=-1)
-    else:
-        tokens = _inverse_cdf(logits / sampling.temperature, sampling.top_p, uniform)
-    chosen = logits.gather(1, tokens[:, None]).squeeze(1)
-    return tokens, chosen - normaliser
+        chosen, tokens = logprobs.max(dim=-1)
+        return tokens, chosen
+    probabilities = torch.softmax(logprobs / sampling.temperature, dim=-1)
+    tokens = _top_p(probabilities, sampling.top_p, uniform)
+    return tokens, logprobs.gather(1, tokens[:, None]).squeeze(1)
 
 
-def _inverse_cdf(scaled: Tensor, top_p: float, uniform: Tensor) -> Tensor:
+def _top_p(probabilities: Tensor, top_p: float, uniform: Tensor) -> Tensor:
     """Draw from the smallest set of most likely tokens whose probabilities sum to at least `top_p`."""
-    normaliser = torch.logsumexp(scaled, dim=-1, keepdim=True)
-    best, ids = scaled.topk(min(CANDIDATES, scaled.shape[1]), dim=-1)
-    cumulative = torch.exp(best - normaliser).cumsum(dim=-1)
-    tokens = _pick(cumulative, ids, top_p, uniform)
-    short = cumulative[:, -1] < top_p
-    if scaled.shape[1] > CANDIDATES and bool(short.any()):
-        rows = short.nonzero().squeeze(1)
-        best, ids = scaled[rows].sort(dim=-1, descending=True, stable=True)
-        cumulative = torch.exp(best - normaliser[rows]).cumsum(dim=-1)
-        tokens[rows] = _pick(cumulative, ids, top_p, uniform[rows])
+    if top_p == 1:
+        return _pick(probabilities, uniform)
+    best, ids = probabilities.topk(min(CANDIDATES, probabilities.shape[1]), dim=-1)
+    reached = best.cumsum(dim=-1)
+    # A token is in the set where the tokens before it do not reach `top_p`.
+    tokens = ids.gather(1, _pick(best * (reached - best < top_p), uniform)[:, None]).squeeze(1)
+    short = reached[:, -1] < top_p
+    if ids.shape[1] < probabilities.shape[1] and bool(short.any()):
+        rows = probabilities[short]
+        tokens[short] = _pick(rows * (rows >= _threshold(rows, top_p)), uniform[short])
     return tokens
 
 
-def _pick(cumulative: Tensor, ids: Tensor, top_p: float, uniform: Tensor) -> Tensor:
-    """Invert the cumulative distribution, cut after the first place that reaches `top_p`."""
-    last = (cumulative < top_p).sum(dim=-1, keepdim=True).clamp(max=cumulative.shape[1] - 1)
-    mass = cumulative.gather(1, last)
-    place = torch.searchsorted(cumulative, uniform[:, None].to(cumulative) * mass, right=True)
-    return ids.gather(1, torch.minimum(place, last)).squeeze(1)
+def _pick(weights: Tensor, uniform: Tensor) -> Tensor:
+    """Invert the cumulative distribution of each row; weights need not sum to 1."""
+    cumulative = weights.cumsum(dim=-1, dtype=torch.float64)
+    total = cumulative[:, -1:].contiguous()
+    # Rounding must not reach the end, behind the last token that has a weight.
+    reach = torch.minimum(uniform[:, None].to(total) * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(cumulative, reach, right=True).squeeze(1)
+
+
+def _threshold(probabilities: Tensor, top_p: float) -> Tensor:
+    """Return the least probability in the set, shape (rows, 1), without sorting: tokens equally likely to it are all in.
+
+    Radix selection: positive float32 numbers are ordered as their bits are. Sums of probability by the first 11 bits
+    tell within which of these the sum from the top reaches `top_p`; then the next ten bits, and the last ten.
+    """
+    bits = probabilities.contiguous().view(torch.int32).long()
+    weights = probabilities.double()
+    goal = torch.full_like(weights[:, :1], top_p)
+    found = torch.zeros_like(bits[:, :1])
+    for shift, size in ((20, 1 << 11), (10, 1 << 10), (0, 1 << 10)):
+        keys = bits >> shift & size - 1
+        sums = torch.zeros(len(bits), size, dtype=torch.float64, device=bits.device).scatter_add_(1, keys, weights)
+        from_top = sums.flip(1).cumsum(dim=1)
+        place = (from_top < goal).sum(dim=1, keepdim=True).clamp(max=size - 1)
+        key = size - 1 - place
+        goal = goal - (from_top.gather(1, place) - sums.gather(1, key))
+        found = found | key << shift
+        weights = weights * (keys == key)
+    return found.int().view(torch.float32)
