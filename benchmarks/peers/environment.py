@@ -77,7 +77,9 @@ def compile_server() -> None:
             )
             jobs = str(os.cpu_count() or 1)
             subprocess.run(
-                ["cmake", "--build", str(build), "--target", "llama-server", "-j", jobs], check=True, **quiet
+                ["cmake", "--build", str(build), "--target", "llama-server", "-j", jobs],
+                check=True,
+                capture_output=True,
             )
             shutil.copy(build / "bin" / "llama-server", SERVER)
         except (subprocess.CalledProcessError, OSError, StopIteration) as error:
