@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from transformers import AutoConfig
 
 from benchmarks import machine
 from benchmarks.flops import Distinct, Shape, distinct
@@ -69,11 +68,13 @@ def _rate(size: tuple[int, int, int], dtype: torch.dtype, device: str) -> float:
 
 def _seconds(work: Callable[[], object], device: str) -> float:
     """Return how long a piece of work takes; on CUDA until it is really done."""
-    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    wait()
+    on_cuda = device.startswith("cuda")
+    if on_cuda:
+        torch.cuda.synchronize()
     started = time.perf_counter()
     work()
-    wait()
+    if on_cuda:
+        torch.cuda.synchronize()
     return time.perf_counter() - started
 
 
@@ -149,7 +150,7 @@ def main(
     dtypes: Annotated[str, typer.Option(help="number formats, with commas")] = "bfloat16,float32",
 ) -> None:
     """Measure, print, write."""
-    shape = Shape.of(AutoConfig.from_pretrained(machine.weights(model)[0]).to_dict())
+    shape = Shape.of(json.loads((Path(machine.weights(model)[0]) / "config.json").read_text()))
     tokenizer = Tokenizer(load_tokenizer(model))
     told: dict[str, Any] = {"asked": ASKED, "shape": asdict(shape), "device": device, "model": model, "formats": {}}
     for dtype in dtypes.split(","):
