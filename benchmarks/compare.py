@@ -107,7 +107,7 @@ class Bench:
         except subprocess.TimeoutExpired:
             raise RunnerError(f"not done after {self.setting.timeout:.0f} s") from None
         except subprocess.CalledProcessError as error:
-            raise RunnerError(_last_line(error.stderr) or f"ended with status {error.returncode}") from None
+            raise RunnerError(last_line(error.stderr) or f"ended with status {error.returncode}") from None
         except (OSError, ValueError) as error:
             raise RunnerError(f"wrote no result ({error})") from None
         return {**result, "command": shlex.join(_short(part) for part in command)}
@@ -203,7 +203,8 @@ def _likeliest(scores: list[list[float]], labels: int) -> list[int]:
     return [max(range(labels), key=lambda label: row[label][0]) for row in rows]
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """Return the last line of what a program said, which is where Python names the error; at most 200 characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:200] if lines else ""
 
