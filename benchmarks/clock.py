@@ -4,6 +4,7 @@ Standard library only: ours and the peers' scripts run it, each in an environmen
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import sys
@@ -48,13 +49,12 @@ def selected(work: Path, units: int) -> Work:
     return whole.first(units) if units else whole
 
 
-def timed(work: Work, compute: Callable[[Work], Outcome], settle: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Compute a small part to warm up, then all of it, timed. `settle` waits until the device is done."""
+def timed(work: Work, compute: Callable[[Work], Outcome]) -> dict[str, Any]:
+    """Compute a small part to warm up, then all of it, timed. Results are plain numbers and texts, so the device is done."""
     compute(work.first(WARM_UP_UNITS))
-    settle()
-    loaded, started = peak_bytes(), time.perf_counter()
+    loaded = memory_from_now()
+    started = time.perf_counter()
     outcome = compute(work)
-    settle()
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
@@ -73,10 +73,28 @@ def finish(out: Path, result: dict[str, Any], packages: Sequence[str], settings:
     out.write_text(json.dumps({**result, "versions": versions, "settings": settings}), encoding="utf-8")
 
 
+def memory_from_now() -> int:
+    """Return how much memory this process holds, in bytes (resident set), and begin its peak anew where that can be done."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS") or peak_bytes()
+
+
 def peak_bytes() -> int:
-    """Return the most memory this process has held so far, in bytes (resident set)."""
+    """Return the most memory this process has held since then, in bytes.
+
+    Linux counts in `ru_maxrss` what the process that started this one held, so its own file is asked first.
+    """
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return _status("VmHWM") or (peak if sys.platform == "darwin" else peak * 1024)
+
+
+def _status(key: str) -> int:
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), 0)
 
 
 def score_work(work: Work) -> ScoreWork:

@@ -153,6 +153,7 @@ def compared(work: Work, ours: dict[str, Any], theirs: dict[str, Any], peer: Pee
         # Sampled texts may end early; engines are compared by the time a new token takes.
         per_token = theirs["seconds"] / theirs["new_tokens"]
         row["ratio"] = per_token * ours["new_tokens"] / ours["seconds"]
+        row["tokens"] = f"{theirs['new_tokens']:,} new tokens, ours {ours['new_tokens']:,}; the ratio is per new token"
     row["agreement"] = agreement(work, ours, theirs)
     if ours["versions"].get("torch") != theirs["versions"].get("torch") and not peer.gguf:
         row["warning"] = f"torch {ours['versions'].get('torch')} against {theirs['versions'].get('torch')}"

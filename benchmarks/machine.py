@@ -5,6 +5,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from social_learning.models.local import loading
 from social_learning.records import versions
 
@@ -47,6 +49,4 @@ def _memory_gib() -> float:
 
 
 def _gpu() -> str | None:
-    import torch
-
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None

@@ -50,6 +50,8 @@ def _about(row: Mapping[str, Any]) -> list[str]:
     if "failed" in row:
         return [f"{row['peer']} failed: {row['failed']}"]
     lines = [f"* {row['peer']} {row['note']}"] if "note" in row else []
+    if "tokens" in row:
+        lines.append(f"{row['peer']}: {row['tokens']}")
     agree = row.get("agreement") or {}
     if "same_texts" in agree:
         lines.append(f"same texts as {row['peer']}: {agree['same_texts']} of {agree['of']}")

@@ -24,6 +24,7 @@ class Peer:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).to(device).eval()
         self._batch_size = batch_size
+        self._known_ends: dict[tuple[str, ...], list[int]] = {}
 
     def compute(self, work: Work) -> Outcome:
         """Generate, longest prompts first, and put the texts back into the prompts' order."""
@@ -58,13 +59,19 @@ class Peer:
         return rows
 
     def _ends(self, stop: tuple[str, ...]) -> list[int]:
-        """Tokens that end a text: the model's own, and every one that holds a stop text (which costs nothing per step)."""
-        holding = [i for i in range(len(self._tokenizer)) if any(text in self._tokenizer.decode([i]) for text in stop)]
-        return [self._tokenizer.eos_token_id, *holding] if stop else [self._tokenizer.eos_token_id]
+        """Tokens that end a text: the model's own, and every one that holds a stop text (which costs nothing per step).
+
+        They are looked up once, while warming up.
+        """
+        if stop not in self._known_ends:
+            every = range(len(self._tokenizer)) if stop else ()
+            holding = [i for i in every if any(text in self._tokenizer.decode([i]) for text in stop)]
+            self._known_ends[stop] = [self._tokenizer.eos_token_id, *holding]
+        return self._known_ends[stop]
 
     def _text(self, ids: list[int], stop: tuple[str, ...]) -> tuple[str, int]:
         """The text before the stop, and how many tokens were generated up to the end."""
-        ends = set(self._ends(stop)) if stop else {self._tokenizer.eos_token_id}
+        ends = self._ends(stop)
         count = next((place + 1 for place, token in enumerate(ids) if token in ends), len(ids))
         text: str = self._tokenizer.decode(ids[:count], skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text[: min((text.index(s) for s in stop if s in text), default=len(text))], count
