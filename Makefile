@@ -1,19 +1,25 @@
-# Everything runs in .venv, installed from exact pins. Targets: demo, test, check, format, clean.
+# Everything runs in .venv, installed from exact pins. Targets: demo, test, bench, check, format, clean.
 # A machine without an NVIDIA GPU saves a large download with:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= python3
 PIP_ARGS ?=
+BENCH_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check format install clean
+.PHONY: demo test bench check format install clean
 
 demo: install
 	$(BIN)/social-learning demo
 
 test: check
 	$(BIN)/python -m pytest
+
+# Against other programs, which get an environment of their own; needs the published data (docs/performance.md).
+bench: install
+	PIP_ARGS="$(PIP_ARGS)" $(BIN)/python -m benchmarks.peers.environment
+	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
 check: install
 	$(BIN)/ruff format --check .
@@ -39,4 +45,4 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv benchmarks/.peers .mypy_cache .ruff_cache .import_linter_cache .hypothesis

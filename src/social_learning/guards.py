@@ -66,10 +66,26 @@ class Guard(Protocol):
         """Return the example as it may leave, or None to drop it."""
 
 
+class _Visible(dict[int, int | None]):
+    """From a character's code to what `visible` makes of it, for str.translate; worked out when first met."""
+
+    def __missing__(self, code: int) -> int | None:
+        character = chr(code)
+        if character == "\n" or not character.isspace():
+            hidden = character != "\n" and unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs")
+            result = None if hidden else code
+        else:
+            result = ord(" ")
+        self[code] = result
+        return result
+
+
+_VISIBLE = _Visible()
+
+
 def visible(text: str) -> str:
     """Return `text` without control and invisible characters; line breaks stay, other white space becomes a blank."""
-    kept = (c if c == "\n" or not c.isspace() else " " for c in text)
-    return "".join(c for c in kept if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
+    return text.translate(_VISIBLE)
 
 
 def normalise(text: str) -> str:

@@ -30,6 +30,7 @@ class _Call:
     request: GenerateCall | Sequence[tuple[Prompt, str]]
     answer: list[list[Completion]] | list[Score] | None = None
     failure: BaseException | None = None
+    over: threading.Event = field(default_factory=threading.Event)
 
     @property
     def settled(self) -> bool:
@@ -41,7 +42,8 @@ class Meeting:
     """Where callers wait for each other, and whoever started them runs their calls.
 
     Models compute in the starter's thread alone: a number of threads that each compute would each bring their own
-    workers, and an interrupt would find nobody to stop.
+    workers, and an interrupt would find nobody to stop. Each caller waits for its own call and only the starter for
+    `turn`: were all of them woken whenever one comes in, waiting would cost more than everything else teachers do.
     """
 
     going: int = 0
@@ -53,9 +55,11 @@ class Meeting:
     def ask(self, call: _Call) -> _Call:
         """Wait until the call is answered."""
         with self.turn:
+            if self.left:
+                raise _Left
             self.waiting[self.seat.number] = call
             self.stop_going()
-            self.turn.wait_for(lambda: call.settled or self.left)
+        call.over.wait()
         if not call.settled:
             raise _Left
         if call.failure:
@@ -65,7 +69,8 @@ class Meeting:
     def stop_going(self) -> None:
         """A caller waits, or is done; to be called with `turn` held."""
         self.going -= 1
-        self.turn.notify_all()
+        if not self.going:
+            self.turn.notify()
 
     def serve(self) -> None:
         """Run the callers' calls, all that wait at a time, until every caller is done."""
@@ -75,17 +80,19 @@ class Meeting:
                 if not self.waiting:
                     return
                 calls = [self.waiting[number] for number in sorted(self.waiting)]
-                self.waiting = {}
                 for model in {id(call.model): call.model for call in calls}.values():
                     model.answer_all([call for call in calls if call.model is model])
                 self.going = len(calls)
-                self.turn.notify_all()
+                for call in calls:
+                    call.over.set()
+                self.waiting = {}
 
     def leave(self) -> None:
         """Send everybody home; what they wait for will not come."""
         with self.turn:
             self.left = True
-            self.turn.notify_all()
+            for call in self.waiting.values():
+                call.over.set()
 
 
 class LockstepModel:
