@@ -138,6 +138,11 @@ class Canary(_Table):
     codes: str = ""
     names: str = ""
 
+    @property
+    def templates(self) -> dict[Literal["codes", "names"], str]:
+        """The templates by kind of canary; empty where there is none."""
+        return {"codes": self.codes, "names": self.names}
+
 
 class ArmTable(_Table):
     """`[arms.NAME]`: one arm. `method` defaults to the arm's name; the other keys override the experiment's own for

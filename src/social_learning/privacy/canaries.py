@@ -84,6 +84,12 @@ class CanaryTask:
             raise TaskError(f"task {self.task.name!r}: the canary cannot be read as an example")
         return example
 
+    def forms(self, secret: str) -> list[str]:
+        """Return the canary as the prompts of teachers may hold it: in the task's format, and label first."""
+        example = self.example(secret)
+        first = [self.task.render_label_first(example)] if self.task.can_label_first else []
+        return [self.task.render(example), *first]
+
 
 def _same(example: Example) -> Example:
     return example

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
@@ -73,6 +74,14 @@ def summarise(items: Sequence[Closeness]) -> Summary:
     )
 
 
+def by_teacher(items: Sequence[Closeness], group: Group) -> dict[str, Summary]:
+    """Return the summaries of one group: `all` together first, then each teacher in order; empty where it has none."""
+    chosen = [item for item in items if item.group == group]
+    names = sorted({item.teacher for item in chosen}, key=_natural)
+    together = {"all": summarise(chosen)} if chosen else {}
+    return {**together, **{name: summarise([item for item in chosen if item.teacher == name]) for name in names}}
+
+
 def to_csv(items: Sequence[Closeness]) -> str:
     """Return items as CSV with a header; distances have four digits."""
     text = io.StringIO()
@@ -87,9 +96,12 @@ def from_csv(text: str) -> list[Closeness]:
     return [_item(row) for row in csv.DictReader(io.StringIO(text))]
 
 
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts `teacher-10` behind `teacher-9`."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
 def _item(row: dict[str, str]) -> Closeness:
-    group: Group = next(known for known in (*GROUPS, None) if known in (row["group"], None))  # type: ignore[assignment]
-    if group is None:
-        raise ValueError(f"unknown group {row['group']!r}")
+    group: Group = GROUPS[GROUPS.index(row["group"])]  # an unknown group raises ValueError
     counts = {kind: int(row[kind]) for kind in KINDS}
     return Closeness(row["teacher"], group, row["copy"] == "1", float(row["distance"]), int(row["run"]), **counts)

@@ -1,6 +1,8 @@
 """The report: one HTML file that needs no network and no script, for light and dark, screen and paper."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -28,6 +30,15 @@ def write_report(folder: Path, result: Result) -> Path:
     return path
 
 
+def owner_page(experiment: str, teacher: str, pairs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Return the page for the owner of one silo; `pairs` are cells with `distance`, `shared` and `private`.
+
+    It holds private text, and belongs into the silo's private folder alone.
+    """
+    template = _environment().get_template("owner.html.j2")
+    return template.render(experiment=experiment, teacher=teacher, pairs=pairs)
+
+
 def _environment() -> jinja2.Environment:
     """Templates that escape everything, and show every hidden character, without being asked to."""
     environment = jinja2.Environment(
@@ -46,3 +57,8 @@ def _environment() -> jinja2.Environment:
 
 def _finalize(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def write_audit_report(folder: Path) -> Path:
+    """stub"""
+    return folder
