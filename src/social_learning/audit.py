@@ -19,7 +19,7 @@ from typing import Any
 from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus, data_folder, load_corpus
 from social_learning.errors import AuditError, ConfigError, DataError, RunFolderError
-from social_learning.experiment import facts, pool_for, teacher_for
+from social_learning.experiment import default_folder, facts, pool_for, teacher_for
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.preflight import check, silos_for
@@ -36,6 +36,9 @@ from social_learning.transports.local import drive_all
 AT_ONCE = 8
 """How many trials are taught side by side: their teachers' calls go through a model as one batch."""
 
+TRIAL_COLUMNS = (
+    "arm", "number", "rank", "score", "interpolated", "extrapolated", "shown", "repeated", "failed",
+)  # fmt: skip
 CONTROL = "verbatim"
 CONTROL_TRIALS = 20
 """The most trials of the verbatim control: whether canaries come out near rank 0 shows in few."""
@@ -109,24 +112,30 @@ def audit(
     canary.pattern.draw(plan.references + 1, generator(0), names)
     arms = arms_of(experiment)
     _check_rows(plan, arms, corpus)
-    folder_path = out or Path("runs") / f"{experiment.name}-{experiment.fingerprint}"
+    folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(folder_path, experiment))
         folder.begin()
         folder.depends_on("data", facts(corpus))
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
         auditor = _Auditor(experiment, plan, corpus, canary, names, models, folder, watch)
-        results: list[ArmAudit] = []
-        for number, arm in enumerate([*controls_of(arms), *arms]):
-            watch.cells(number, len(arms) + 1)
-            results.append(auditor.run_arm(arm))
-            result = AuditResult(str(auditor.path), experiment.name, corpus.task.name, plan, tuple(results))
-            _write(auditor.path, result)
+        controls = controls_of(arms)
+        results, problems = [], []
+        for number, arm in enumerate([*controls, *arms]):
+            watch.cells(number, len(controls) + len(arms))
+            try:
+                results.append(auditor.run_arm(arm))
+            except AuditError as error:  # the other arms can be audited all the same
+                problems.append(str(error))
+                continue
             if results[-1].control and not results[-1].recognised:
-                write_audit_report(folder_path)
-                raise AuditError(_no_power(results[-1]))
-        watch.cells(len(results), len(results))
+                problems.append(_no_power(results[-1]))
+                break
+        result = AuditResult(str(auditor.path), experiment.name, corpus.task.name, plan, tuple(results))
+        auditor.write(result)
         write_audit_report(folder_path)
+    if problems:
+        raise AuditError("; ".join(problems))
     return result
 
 
@@ -172,12 +181,14 @@ class _Auditor:
         self._experiment, self._plan, self._corpus, self._canary = experiment, plan, corpus, canary
         self._names, self._models, self._folder, self._watch = names, models, folder, watch
         self.path = folder.path / "audits" / plan.name
+        self.trials: dict[str, dict[int, Trial | Failure]] = {}
 
     def run_arm(self, arm: Arm) -> ArmAudit:
         """Do the trials of an arm that are missing, and put all of them together."""
         control, shots = arm.method == "original", max(arm.shots)
         wanted = min(self._plan.trials, CONTROL_TRIALS) if control else self._plan.trials
         trials = {number: trial for number in range(wanted) if (trial := self._finished(arm, number))}
+        self.trials[arm.name] = trials
         missing = [number for number in range(wanted) if number not in trials]
         if missing:
             self._connect(arm)
@@ -188,6 +199,16 @@ class _Auditor:
                 self._watch.step(f"{arm.name}: trials", len(trials), wanted)
         seed = child_seed(self._experiment.seed, "audit", self._plan.name, arm.name)
         return summarise(arm.name, arm.method, shots, control, [trials[n] for n in range(wanted)], seed)
+
+    def write(self, result: AuditResult) -> None:
+        """Write what the trials came to."""
+        write_file(self.path / "audit.json", json.dumps(result.to_table(), indent=2) + "\n")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, TRIAL_COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
+        writer.writeheader()
+        for arm, trials in self.trials.items():
+            writer.writerows({"arm": arm, **_table(trial)} for _, trial in sorted(trials.items()))
+        write_file(self.path / "trials.csv", text.getvalue())
 
     def _connect(self, arm: Arm) -> None:
         """Load an arm's models, and refuse a student that cannot score."""
@@ -257,15 +278,6 @@ def _no_power(control: ArmAudit) -> str:
         f"{control.mean_rank:.1f} of {control.references:,} (it has to be {0.05 * control.references:.0f} or less); this student's "
         "model does not show what stands in its prompt, so ranks say nothing about a leak"
     )
-
-
-def _write(folder: Path, result: AuditResult) -> None:
-    write_file(folder / "audit.json", json.dumps(result.to_table(), indent=2) + "\n")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["arm", "trial", "rank"])
-    writer.writerows([arm.name, trial, rank] for arm in result.arms for trial, rank in enumerate(arm.ranks))
-    write_file(folder / "trials.csv", text.getvalue())
 
 
 def _table(trial: Trial | Failure) -> dict[str, Any]:

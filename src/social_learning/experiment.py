@@ -52,7 +52,7 @@ def run(
     watch = watch or Unwatched()
     corpus = load_corpus(experiment, data)
     check(experiment, corpus)
-    folder_path = out or Path("runs") / f"{experiment.name}-{experiment.fingerprint}"
+    folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(folder_path, experiment))
         folder.begin()
@@ -155,6 +155,11 @@ def teacher_for(
 def pool_for(experiment: Experiment, load: Load, watch: Watch) -> ModelPool:
     """Return the models of a run; private call caches lie outside the run folder."""
     return ModelPool(load, silos_folder(experiment), watch.model)
+
+
+def default_folder(experiment: Experiment) -> Path:
+    """Return the run folder where none is named: `runs/NAME-FINGERPRINT`."""
+    return Path("runs") / f"{experiment.name}-{experiment.fingerprint}"
 
 
 def silos_folder(experiment: Experiment) -> Path:

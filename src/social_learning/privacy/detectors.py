@@ -143,4 +143,4 @@ def shared(found: Found, text: str) -> dict[str, int]:
 
 
 def _link(text: str) -> str:
-    return re.sub(r"^https?://|^www\.", "", text.casefold()).rstrip("/.,;:!?)")
+    return re.sub(r"^(?:https?://)?(?:www\.)?", "", text.casefold()).rstrip("/.,;:!?)")
