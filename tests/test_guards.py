@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from social_learning.guards import Door, Guard, MinDistance, NoCopies, Origin, PlainText, Private, normalise, visible
+from social_learning.guards import (
+    Door,
+    Guard,
+    MinDistance,
+    NoCopies,
+    NoSharedItems,
+    Origin,
+    PlainText,
+    Private,
+    normalise,
+    visible,
+)
 from social_learning.messages import GuardResult, ReplyExamples, RequestExamples
 from social_learning.models.fakes import CopycatModel
 from social_learning.privacy.distance import normalized_distance
@@ -237,3 +248,33 @@ def test_guards_have_the_names_of_the_experiment_file() -> None:
 def test_guards_and_origins_show_no_private_text() -> None:
     for thing in (ORIGIN, NoCopies(), MinDistance(0.5), Door([NoCopies()])):
         assert "Meet" not in repr(thing)
+
+
+# Shared items
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "kept"),
+    [
+        ("numbers", "ring 0800 5550142 soon", False),
+        ("numbers", "ring 12 times", True),
+        ("numbers", "ask Mira", True),
+        ("names", "ask MIRA", False),
+        ("names", "ask Tom", True),
+        ("names", "ring 08005550142", True),
+    ],
+)
+def test_no_shared_items_drops_what_holds_one_of_the_silo(kind: str, text: str, kept: bool) -> None:
+    origin = Origin(Private(SMS, [message("I told Mira to ring 0800 555 0142")]))
+    guard = NoSharedItems(kind)
+    assert guard.name == f"no_shared_{kind}"
+    assert (guard.check_text(text, origin) is not None) is kept
+    assert (guard.check_example(message(text), origin) is not None) is kept
+
+
+def test_a_shared_number_is_found_in_a_free_answer_and_not_in_a_label() -> None:
+    solved = Example(fields={"question": "How much is it?"}, answer="It is 4711\n#### 4711")
+    origin = Origin(Private(GSM8K, [solved]))
+    other = Example(fields={"question": "New?"}, answer="#### 4711")
+    assert NoSharedItems("numbers").check_example(other, origin) is None
+    assert NoSharedItems("names").check_example(other, origin) == other

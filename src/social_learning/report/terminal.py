@@ -32,7 +32,6 @@ def show_result(result: Result, console: Console) -> None:
     console.print(table)
     console.print()
     console.print(Text(_caption(result), style="dim"))
-    console.print()
     show_closeness(Path(result.run), result.task, console)
     console.print(Text(f"Report: {Path(result.run) / 'report.html'}"), soft_wrap=True)
 

@@ -29,6 +29,7 @@ def show_closeness(folder: Path, task: str, console: Console) -> None:
     }
     if any(row.paper is not None for row in rows):
         columns["paper"] = ["" if row.paper is None else f"{row.paper:.2f}" for row in rows]
+    console.print()
     console.print(Text("What left the silos, held against them", style="bold"))
     console.print()
     console.print(_table("arm", [_what(row) for row in rows], columns))
