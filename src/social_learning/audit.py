@@ -40,7 +40,7 @@ TRIAL_COLUMNS = (
     "arm", "number", "rank", "score", "interpolated", "extrapolated", "shown", "repeated", "failed",
 )  # fmt: skip
 CONTROL = "verbatim"
-CONTROL_TRIALS = 20
+CONTROL_TRIALS = 10
 """The most trials of the verbatim control: whether canaries come out near rank 0 shows in few."""
 
 
