@@ -92,6 +92,8 @@ class Guard(Protocol):
 
 def visible(text: str) -> str:
     """Return `text` without control and invisible characters; line breaks stay, other white space becomes a blank."""
+    if text.isascii() and text.replace("\n", " ").isprintable():
+        return text  # most text is: a whole silo is read here for each teacher
     kept = (c if c == "\n" or not c.isspace() else " " for c in text)
     return "".join(c for c in kept if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
 
