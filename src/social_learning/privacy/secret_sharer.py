@@ -82,19 +82,18 @@ def canary_scores(student: LanguageModel, lesson: str, canaries: Sequence[str]) 
 def check_scorer(student: LanguageModel) -> None:
     """Refuse a model that cannot score given texts, before anything is paid for.
 
-    Some servers answer with wrong numbers and no error, so two continuations must score differently, and one of them
-    the same twice. Raises ModelError.
+    Some servers answer with wrong numbers and no error, so two continuations must have finite scores that differ.
+    Raises ModelError.
     """
     prompt = "one two three four one two three four one"
     pairs = [(prompt, " two three"), (prompt, " umbrella zebra")]
     try:
         first, other = (score.logprob for score in student.score(pairs))
-        again = student.score(pairs[:1])[0].logprob
     except ModelError as error:
         raise ModelError(
             f"model {student.name!r} cannot score a given text, so there can be no audit with it: {error}"
         ) from None
-    if not (math.isfinite(first) and math.isfinite(other)) or first == other or abs(first - again) > 0.5:
+    if not (math.isfinite(first) and math.isfinite(other)) or first == other:
         raise ModelError(
             f"model {student.name!r} returns scores that cannot be right, so there can be no audit with it: use a local model"
         )
