@@ -59,6 +59,20 @@ def test_run_show_ask_and_export(folder: Path) -> None:
     assert len(json.loads((folder / "state.json").read_text())["demos"]) == 4
 
 
+def test_audit_shows_its_tables_at_80_columns(folder: Path) -> None:
+    command = ("audit", "tiny.toml", "--trials", "2", "--references", "19", "--out", "out")
+    told = cli(*command, "--json", cwd=folder)
+    assert told.returncode == 0, told.stderr
+    assert [arm["name"] for arm in json.loads(told.stdout)["arms"]] == ["verbatim", "generated", "instruction"]
+    shown = cli(*command, cwd=folder)
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    for words in ("chance", "cannot tell with 2 trials", "the audit can see a leak", "Report: out/audit.html"):
+        assert words in " ".join(shown.stdout.split())
+    # The same folder then serves the run, whose report takes the audit in.
+    assert cli("run", "tiny.toml", "--out", "out", cwd=folder).returncode == 0
+    assert "Audit codes-20" in (folder / "out" / "report.html").read_text()
+
+
 def test_dry_run_tells_calls_and_tokens_and_leaves_nothing(folder: Path) -> None:
     told = cli("run", "tiny.toml", "--dry-run", "--json", cwd=folder)
     assert told.returncode == 0, told.stderr
@@ -87,6 +101,8 @@ def test_tasks_lists_every_task_with_an_example(folder: Path) -> None:
         (("run", "tiny.toml", "-s", "student.model=fake:genius"), "no fake named 'fake:genius'"),
         (("run", "tiny.toml", "-s", "task=sms_spam"), "SOCIAL_LEARNING_DATA"),
         (("ask", "nowhere", "hello"), "no lesson at nowhere"),
+        (("audit", "tiny.toml", "--canaries", "cats"), "--canaries cats: use codes or names"),
+        (("audit", "tiny.toml", "--canaries", "names"), "name canaries need a list of names"),
         (("report", "nowhere"), "nowhere"),
         (("export", "nowhere", "-f", "pdf"), "use one of text"),
     ],

@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from social_learning.distance import normalized_distance
-from social_learning.guards import Door, Guard, MinDistance, NoCopies, Origin, PlainText, normalise, visible
+from social_learning.guards import (
+    Door,
+    Guard,
+    MinDistance,
+    NoCopies,
+    NoSharedItems,
+    Origin,
+    PlainText,
+    Private,
+    normalise,
+    visible,
+)
 from social_learning.messages import GuardResult, ReplyExamples, RequestExamples
 from social_learning.models.fakes import CopycatModel
+from social_learning.privacy.distance import normalized_distance
 from social_learning.silo import Silo
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN
@@ -27,7 +38,7 @@ def message(text: str, answer: str = "spam") -> Example:
 
 LONG = "Meet me at the Café by nine"
 PRIVATE = [message(LONG), message("call me", "not spam"), message("ok then see you", "not spam")]
-ORIGIN = Origin(SMS, PRIVATE, prompt="\n\n".join(SMS.render(example) for example in PRIVATE))
+ORIGIN = Origin(Private(SMS, PRIVATE), prompt="\n\n".join(SMS.render(example) for example in PRIVATE))
 
 
 # Copies
@@ -65,9 +76,8 @@ def test_a_long_piece_of_a_private_field_is_dropped_when_it_is_all_there_is() ->
 
 
 def test_a_long_private_field_is_found_in_another_field() -> None:
-    origin = Origin(
-        BOOLQ, [Example(fields={"passage": "The lake froze over in March", "question": "was it"}, answer="yes")]
-    )
+    known = Example(fields={"passage": "The lake froze over in March", "question": "was it"}, answer="yes")
+    origin = Origin(Private(BOOLQ, [known]))
     copied = Example(
         fields={"passage": "A new one.", "question": "is it so that the lake froze over in march"}, answer="no"
     )
@@ -85,19 +95,20 @@ def test_short_private_fields_are_common_wording() -> None:
 
 def test_four_words_are_short_and_five_are_long() -> None:
     for words, kept in (("one two three four", True), ("one two three four five", False)):
-        origin = Origin(SMS, [message(words)])
+        origin = Origin(Private(SMS, [message(words)]))
         assert (NoCopies().check_text(f"so {words} so", origin) is not None) is kept
 
 
 def test_a_private_field_is_found_in_the_answer_of_a_new_example() -> None:
-    origin = Origin(GSM8K, [Example(fields={"question": "How many eggs does Ann have left?"}, answer="2\n#### 2")])
+    known = Example(fields={"question": "How many eggs does Ann have left?"}, answer="2\n#### 2")
+    origin = Origin(Private(GSM8K, [known]))
     copied = Example(fields={"question": "New?"}, answer="How many eggs does Ann have left?\n#### 2")
     assert NoCopies().check_example(copied, origin) is None
 
 
 def test_a_long_private_answer_is_a_private_field_too() -> None:
     solved = BUILT_IN["gsm8k"].invented
-    origin = Origin(GSM8K, [solved])
+    origin = Origin(Private(GSM8K, [solved]))
     assert NoCopies().check_text(f"Write it like this: {solved.answer}", origin) is None
     assert NoCopies().check_example(Example(fields={"question": "New?"}, answer=solved.answer), origin) is None
 
@@ -150,7 +161,7 @@ def test_min_distance_measures_an_example_as_a_whole() -> None:
 
 
 def test_min_distance_is_measured_from_the_prompt_that_was_shown() -> None:
-    shown = ORIGIN.with_prompt("0123456789")
+    shown = Origin(ORIGIN.private, "0123456789")
     assert MinDistance(0.9).check_text("Meet me", shown) == "Meet me"
     assert MinDistance(0.9).check_text("Meet me", ORIGIN) is None
     assert NoCopies().check_text(LONG, shown) is None
@@ -198,7 +209,7 @@ def test_an_example_with_nothing_to_see_is_dropped(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["\u200b hello", "hello \u200b", "one\n\u200b\ntwo", "one\n \u200b \ntwo"])
 def test_a_mended_example_can_still_be_read(text: str) -> None:
-    mended = PlainText().check_example(message(text), Origin(LETTER, []))
+    mended = PlainText().check_example(message(text), Origin(Private(LETTER, [])))
     assert mended is None or LETTER.parse(LETTER.render(mended)) == mended
 
 
@@ -237,3 +248,33 @@ def test_guards_have_the_names_of_the_experiment_file() -> None:
 def test_guards_and_origins_show_no_private_text() -> None:
     for thing in (ORIGIN, NoCopies(), MinDistance(0.5), Door([NoCopies()])):
         assert "Meet" not in repr(thing)
+
+
+# Shared items
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "kept"),
+    [
+        ("numbers", "ring 0800 5550142 soon", False),
+        ("numbers", "ring 12 times", True),
+        ("numbers", "ask Mira", True),
+        ("names", "ask MIRA", False),
+        ("names", "ask Tom", True),
+        ("names", "ring 08005550142", True),
+    ],
+)
+def test_no_shared_items_drops_what_holds_one_of_the_silo(kind: str, text: str, kept: bool) -> None:
+    origin = Origin(Private(SMS, [message("I told Mira to ring 0800 555 0142")]))
+    guard = NoSharedItems(kind)
+    assert guard.name == f"no_shared_{kind}"
+    assert (guard.check_text(text, origin) is not None) is kept
+    assert (guard.check_example(message(text), origin) is not None) is kept
+
+
+def test_a_shared_number_is_found_in_a_free_answer_and_not_in_a_label() -> None:
+    solved = Example(fields={"question": "How much is it?"}, answer="It is 4711\n#### 4711")
+    origin = Origin(Private(GSM8K, [solved]))
+    other = Example(fields={"question": "New?"}, answer="#### 4711")
+    assert NoSharedItems("numbers").check_example(other, origin) is None
+    assert NoSharedItems("names").check_example(other, origin) == other

@@ -68,7 +68,8 @@ class Teachers(ModelTable):
 
     `split` is `uniform`, or `dirichlet` with skewed labels (`alpha` small: very unlike teachers). `held_out` is the
     share of each silo that only judges. `no_copies` drops verbatim copies; `min_distance` above 0 drops what is closer
-    than that to the private text the teacher's model was shown.
+    than that to the private text the teacher's model was shown; `no_shared_numbers` and `no_shared_names` drop what holds
+    a number or a name of the silo.
     """
 
     count: int = Field(default=8, ge=1, le=10_000)
@@ -77,6 +78,8 @@ class Teachers(ModelTable):
     held_out: Share = 0.25
     no_copies: bool = True
     min_distance: Share = 0.0
+    no_shared_numbers: bool = False
+    no_shared_names: bool = False
 
 
 class StudentTable(ModelTable):
@@ -117,12 +120,28 @@ class Privacy(_Table):
     """`[privacy]`: what may be written where.
 
     `record_originals` writes the private examples of the `original` arm into the run folder; without it they are left
-    out there. `silos` is the folder in which each teacher keeps its private call cache (default: in the user's cache
-    folder).
+    out there. `silos` is the folder in which each teacher keeps its private call cache and its owner's report (default: in the
+    user's cache folder). `detector` finds names, numbers, e-mail addresses and links: `own` by their form, or `presidio`
+    (an extra).
     """
 
     record_originals: bool = False
     silos: str | None = None
+    detector: Literal["own", "presidio"] = "own"
+
+
+class Canary(_Table):
+    """`[canary]`: canaries of your own task for an audit: an example of it as text, with `{code}` or `{name}` in place of the
+    secret.
+    """
+
+    codes: str = ""
+    names: str = ""
+
+    @property
+    def templates(self) -> dict[Literal["codes", "names"], str]:
+        """The templates by kind of canary; empty where there is none."""
+        return {"codes": self.codes, "names": self.names}
 
 
 class ArmTable(_Table):
@@ -171,6 +190,7 @@ class Experiment(_Table):
     generation: GenerationTable = GenerationTable()
     instruction: InstructionTable = InstructionTable()
     privacy: Privacy = Privacy()
+    canary: Canary = Canary()
     base: str = Field(default=".", exclude=True)
 
     @model_validator(mode="after")

@@ -94,14 +94,21 @@ def _read_published(known: BuiltIn, name: str, experiment: Experiment, root: Pat
         packaged = importlib.resources.files("social_learning") / "bundled" / name.removeprefix("bundled:")
         with importlib.resources.as_file(packaged) as path:
             return to_examples(_converted(read_rows(path), known, {}), known.task)
-    folder = root or experiment.data.root or os.environ.get(DATA_VARIABLE)
-    if not folder:
+    base = data_folder(experiment, root)
+    if base is None:
         raise ConfigError(
             f"task {known.task.name!r} needs its data: give the folder that holds {name} by --data DIR or the variable "
             f"{DATA_VARIABLE}, or name your own files in [data] train and test"
         )
-    base = Path(folder) if root or not experiment.data.root else Path(experiment.base) / folder
     return to_examples(_converted(read_rows(base / name), known, {}), known.task)
+
+
+def data_folder(experiment: Experiment, root: Path | None) -> Path | None:
+    """Return the folder of the built-in tasks' data: `root`, else the experiment's own, else the variable's, else None."""
+    if root is None and experiment.data.root:
+        return Path(experiment.base) / experiment.data.root
+    found = root or os.environ.get(DATA_VARIABLE)
+    return Path(found) if found else None
 
 
 def _converted(rows: Sequence[Row], known: BuiltIn | None, columns: object) -> list[Row]:

@@ -44,5 +44,9 @@ class MessageError(SocialLearningError):
     """Something that came in is no message of ours. The text never repeats what came in."""
 
 
+class AuditError(SocialLearningError):
+    """An audit has no power, or nothing could be measured: what it would say means nothing."""
+
+
 class EvaluationError(SocialLearningError):
     """Nothing could be measured. Never reported as a score of zero."""

@@ -1,10 +1,11 @@
-"""The experiment: task, silos, teachers, protocol, lesson, student, evaluation, records, report.
+"""The experiment: task, silos, teachers, protocol, lesson, student, evaluation, privacy evidence, records, report.
 
 `run` tells the story; read it first.
 """
 
 import hashlib
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,22 @@ from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.evaluation import evaluate
 from social_learning.folders import cache_folder
-from social_learning.guards import Guard, MinDistance, NoCopies, PlainText
+from social_learning.guards import Guard, MinDistance, NoCopies, NoSharedItems, PlainText
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
+from social_learning.owner import OwnerReports
 from social_learning.preflight import check, silos_for
+from social_learning.privacy.closeness import closest_pair, measure
+from social_learning.privacy.detectors import detector
 from social_learning.progress import Unwatched, Watch
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder
+from social_learning.records import RunFolder, read_closeness
 from social_learning.report import write_report
-from social_learning.results import Cell, CellKey, Result, summarise
+from social_learning.results import Cell, CellKey, Result, closeness_rows, summarise
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo
 from social_learning.student import Student
-from social_learning.teacher import Teacher
+from social_learning.teacher import Departure, Teacher
 from social_learning.transports.local import drive
 
 
@@ -48,25 +52,28 @@ def run(
     watch = watch or Unwatched()
     corpus = load_corpus(experiment, data)
     check(experiment, corpus)
-    folder_path = out or Path("runs") / f"{experiment.name}-{experiment.fingerprint}"
+    folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(folder_path, experiment))
         folder.begin()
         folder.depends_on("data", facts(corpus))
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
+        owners = OwnerReports(silos_folder(experiment), experiment.fingerprint)
         cells: list[Cell] = []
         plan = list(cells_of(experiment))
         for arm, key in plan:
             watch.cells(len(cells), len(plan))
             cell = folder.finished(key)
             if cell is None:
-                cell = teach_and_test(experiment, arm, key, corpus, models, folder, watch)
+                cell = teach_and_test(experiment, arm, key, corpus, models, folder, owners, watch)
             cells.append(cell)
         watch.cells(len(cells), len(plan))
         arms = summarise(cells, corpus.task.name, experiment.compare_with, experiment.seed)
         result = Result(str(folder_path), experiment.name, corpus.task.name, experiment.compare_with, arms)
         folder.write_results(result)
+        folder.write_closeness(closeness_rows(result, lambda key: read_closeness(folder_path, key)))
         write_report(folder_path, result)
+        owners.write(experiment.name)
     return result
 
 
@@ -77,12 +84,14 @@ def teach_and_test(
     corpus: Corpus,
     models: ModelPool,
     folder: RunFolder,
+    owners: OwnerReports,
     watch: Watch,
 ) -> Cell:
-    """Do one cell: split the data into silos, teach, test, and write it all down."""
+    """Do one cell: split the data into silos, teach, test, measure what left, and write it all down."""
     task, name = corpus.task, key.name
     silos = silos_for(experiment, arm, corpus, key.repeat)
-    teachers = {silo.name: teacher_for(silo, arm, models, experiment.seed, key.repeat) for silo in silos}
+    left: list[Departure] = []
+    teachers = {silo.name: teacher_for(experiment, arm, silo, models, key.repeat, left.append) for silo in silos}
     student_model = models.get(arm.student.model, arm.student.dtype, arm.student.device, "student")
     teacher_model = models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, silos[0].name)
     folder.depends_on(f"models of {arm.name}", {"teachers": teacher_model.identity, "student": student_model.identity})
@@ -106,31 +115,57 @@ def teach_and_test(
     answered, ended = models.usage(), time.perf_counter()
 
     cell = Cell(key, evaluation, taught - used, answered - taught, between - started, ended - between)
-    folder.finish(cell, lesson, original=arm.method == "original")
+    # Teachers work side by side; within one of them the order is fixed.
+    left.sort(key=lambda departure: departure.teacher)
+    closeness = measure(left, corpus.test, task.instruction, generator(experiment.seed, "controls", name))
+    owners.keep(name, {silo.name: closest_pair([d for d in left if d.teacher == silo.name]) for silo in silos})
+    folder.finish(cell, lesson, closeness, original=arm.method == "original")
     return cell
 
 
-def teacher_for(silo: Silo, arm: Arm, models: ModelPool, seed: int, repeat: int) -> Teacher:
+def teacher_for(
+    experiment: Experiment,
+    arm: Arm,
+    silo: Silo,
+    models: ModelPool,
+    repeat: int,
+    departed: Callable[[Departure], None] | None = None,
+) -> Teacher:
     """Put a teacher before a silo. Only the `original` baseline may send private examples word for word."""
     guards: list[Guard] = [PlainText()]
     if arm.teachers.no_copies:
         guards.append(NoCopies())
     if arm.teachers.min_distance:
         guards.append(MinDistance(arm.teachers.min_distance))
+    if arm.teachers.no_shared_numbers:
+        guards.append(NoSharedItems("numbers"))
+    if arm.teachers.no_shared_names:
+        guards.append(NoSharedItems("names"))
     return Teacher(
         silo,
         models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, silo.name),
         guards=guards,
-        seed=child_seed(seed, "teacher", silo.name, repeat),
+        seed=child_seed(experiment.seed, "teacher", silo.name, repeat),
         allow_originals=arm.method == "original",
+        detector=detector(experiment.privacy.detector),
+        departed=departed,
     )
 
 
 def pool_for(experiment: Experiment, load: Load, watch: Watch) -> ModelPool:
     """Return the models of a run; private call caches lie outside the run folder."""
+    return ModelPool(load, silos_folder(experiment), watch.model)
+
+
+def default_folder(experiment: Experiment) -> Path:
+    """Return the run folder where none is named: `runs/NAME-FINGERPRINT`."""
+    return Path("runs") / f"{experiment.name}-{experiment.fingerprint}"
+
+
+def silos_folder(experiment: Experiment) -> Path:
+    """Return the folder that holds one private folder for each silo, and one for the student."""
     chosen = experiment.privacy.silos
-    private = Path(experiment.base) / chosen if chosen else cache_folder() / "silos" / experiment.name
-    return ModelPool(load, private, watch.model)
+    return Path(experiment.base) / chosen if chosen else cache_folder() / "silos" / experiment.name
 
 
 def facts(corpus: Corpus) -> dict[str, Any]:

@@ -4,16 +4,18 @@ Guards see private text; their results, which leave the silo, are counts.
 """
 
 import re
+import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeVar
 
-from social_learning.distance import normalized_distance
 from social_learning.errors import TaskError
 from social_learning.messages import GuardResult
+from social_learning.privacy.detectors import Detector, FormDetector, Found, shared
+from social_learning.privacy.distance import normalized_distance
 from social_learning.task import ANSWER, Example, Task
 
 LONG_FIELD_WORDS = 5
@@ -21,32 +23,54 @@ LONG_FIELD_WORDS = 5
 """
 
 
-class Origin:
-    """What an item is held against: the private examples of its silo, and the private text its model was shown."""
+_PUNCTUATION = string.punctuation + "\u2018\u2019\u201c\u201d\u2026"
 
-    def __init__(self, task: Task, private: Sequence[Example], prompt: str = "") -> None:
+
+class Private:
+    """What a silo's examples come to, for guards: worked out once, when first needed."""
+
+    def __init__(self, task: Task, examples: Sequence[Example], detector: Detector | None = None) -> None:
         self.task = task
-        self.prompt = prompt
-        self._private = private
+        self.examples = tuple(examples)
+        self._detector = detector or FormDetector()
 
     @cached_property
     def questions(self) -> frozenset[str]:
         """All private questions, normalised."""
-        return frozenset(normalise(self.task.question(example.fields)) for example in self._private)
+        return frozenset(normalise(self.task.question(example.fields)) for example in self.examples)
 
     @cached_property
     def long_fields(self) -> tuple[str, ...]:
         """All private fields and free answers of at least LONG_FIELD_WORDS words, normalised."""
-        texts = {normalise(text) for example in self._private for text in private_texts(self.task, example)}
+        texts = {normalise(text) for text in self._texts}
         return tuple(sorted(text for text in texts if text.count(" ") + 1 >= LONG_FIELD_WORDS))
 
-    def with_prompt(self, prompt: str) -> "Origin":
-        """Return the same origin for items written after `prompt`; what was worked out is kept."""
-        other = Origin(self.task, self._private, prompt)
-        other.__dict__.update(
-            {name: self.__dict__[name] for name in ("questions", "long_fields") if name in self.__dict__}
-        )
-        return other
+    @cached_property
+    def found(self) -> Found:
+        """The names, numbers, e-mail addresses and links of the silo."""
+        return self._detector.find(self._texts)
+
+    @cached_property
+    def words(self) -> str:
+        """All private texts, normalised to words between blanks, with a line break between two texts."""
+        return "\n".join(f" {' '.join(words_of(text))} " for text in self._texts)
+
+    @property
+    def _texts(self) -> list[str]:
+        return [text for example in self.examples for text in private_texts(self.task, example)]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an item is held against: what is private in its silo, and the private text its model was shown."""
+
+    private: Private = field(repr=False)
+    prompt: str = field(default="", repr=False)
+
+    @property
+    def task(self) -> Task:
+        """The task of the silo."""
+        return self.private.task
 
 
 class Guard(Protocol):
@@ -66,32 +90,23 @@ class Guard(Protocol):
         """Return the example as it may leave, or None to drop it."""
 
 
-class _Visible(dict[int, int | None]):
-    """From a character's code to what `visible` makes of it, for str.translate; worked out when first met."""
-
-    def __missing__(self, code: int) -> int | None:
-        character = chr(code)
-        if character == "\n" or not character.isspace():
-            hidden = character != "\n" and unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs")
-            result = None if hidden else code
-        else:
-            result = ord(" ")
-        self[code] = result
-        return result
-
-
-_VISIBLE = _Visible()
-
-
 def visible(text: str) -> str:
     """Return `text` without control and invisible characters; line breaks stay, other white space becomes a blank."""
-    return text.translate(_VISIBLE)
+    if text.isascii() and text.replace("\n", " ").isprintable():
+        return text  # most text is: a whole silo is read here for each teacher
+    kept = (c if c == "\n" or not c.isspace() else " " for c in text)
+    return "".join(c for c in kept if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
 
 
 def normalise(text: str) -> str:
     """Return `text` without case, invisible characters, variants of letters and runs of blanks: the same wording."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible(text)).casefold())
     return re.sub(r"\s+", " ", folded).strip()
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, normalised; punctuation at their ends does not count."""
+    return [word for part in normalise(text).split() if (word := part.strip(_PUNCTUATION))]
 
 
 def private_texts(task: Task, example: Example) -> tuple[str, ...]:
@@ -110,12 +125,12 @@ class NoCopies:
         """Drop a text that holds a long private field, or is part of one at that length."""
         text = normalise(item)
         long = text.count(" ") + 1 >= LONG_FIELD_WORDS
-        copied = any(private in text or (long and text in private) for private in origin.long_fields)
+        copied = any(private in text or (long and text in private) for private in origin.private.long_fields)
         return None if copied else item
 
     def check_example(self, example: Example, origin: Origin) -> Example | None:
         """Drop an example with a private question, or with a field that copies one."""
-        if normalise(origin.task.question(example.fields)) in origin.questions:
+        if normalise(origin.task.question(example.fields)) in origin.private.questions:
             return None
         texts = private_texts(origin.task, example)
         return example if all(self.check_text(text, origin) is not None for text in texts) else None
@@ -135,6 +150,27 @@ class MinDistance:
     def check_example(self, example: Example, origin: Origin) -> Example | None:
         """Drop an example whose question and answer, as one text, are too close."""
         return example if self.check_text(origin.task.render(example), origin) is not None else None
+
+
+@dataclass(frozen=True)
+class NoSharedItems:
+    """Drops what holds an item of the silo of one kind, `numbers` or `names`, as the origin's detector finds them."""
+
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """`no_shared_numbers` or `no_shared_names`."""
+        return f"no_shared_{self.kind}"
+
+    def check_text(self, item: str, origin: Origin) -> str | None:
+        """Drop a text with such an item."""
+        return None if self.kind in shared(origin.private.found, item) else item
+
+    def check_example(self, example: Example, origin: Origin) -> Example | None:
+        """Drop an example with such an item in a field, or in an answer that is no label."""
+        texts = private_texts(origin.task, example)
+        return example if all(self.check_text(text, origin) is not None for text in texts) else None
 
 
 @dataclass(frozen=True)

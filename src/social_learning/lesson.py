@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from social_learning.errors import DataError, TaskError
-from social_learning.prompts.shots import question_prompt
+from social_learning.prompts.shots import lesson_prompt, question_prompt
 from social_learning.task import Example, Task
 
 
@@ -44,6 +44,11 @@ class Lesson(BaseModel):
     def prompt(self, fields: Mapping[str, str]) -> str:
         """Return what the student's model reads for a question: the lesson, then the question."""
         return question_prompt(self.task, self.instruction, self.examples, fields)
+
+    @property
+    def text(self) -> str:
+        """What the student's model reads before the question; empty for the empty lesson."""
+        return lesson_prompt(self.task, self.instruction, self.examples)
 
     def to_json(self) -> str:
         """Return the lesson as readable JSON."""

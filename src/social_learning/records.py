@@ -4,8 +4,11 @@ from.
     run.json                    settings as run, versions, models, data; what a resumed run must agree with
     cells/NAME/messages.jsonl   every reply that left a silo, with its request, in order
     cells/NAME/lesson.json      what the student learned
+    cells/NAME/closeness.csv    how close each item that left is to its silo, and the controls; numbers only
     cells/NAME/cell.json        outcome per test row, usage, seconds; written last: a cell that has it is finished
     results.json, results.csv   one entry per arm
+    closeness.json, closeness.csv   the same evidence, put together by arm and by teacher
+    audits/KIND-N/              what audits with canaries found; see audit.py
     report.html                 the report
 
 Private examples of the `original` arm are left out unless the experiment says otherwise, and test questions and
@@ -18,7 +21,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +32,8 @@ from social_learning.config import Experiment
 from social_learning.errors import RunFolderError
 from social_learning.lesson import Lesson
 from social_learning.messages import Reply, ReplyExamples, Request, RequestOriginals
+from social_learning.privacy import evidence
+from social_learning.privacy.evidence import Closeness
 from social_learning.results import Cell, CellKey, Result
 
 PACKAGES = ("social-learning", "torch", "transformers", "tokenizers", "numpy", "scipy", "pydantic")
@@ -127,11 +132,13 @@ class RunFolder:
         """Open the log of what leaves silos in one cell; what an earlier, killed run wrote there is replaced."""
         return MessageLog(self.path / "cells" / key.name / "messages.jsonl", self._experiment.privacy.record_originals)
 
-    def finish(self, cell: Cell, lesson: Lesson, original: bool) -> None:
-        """Write a cell's lesson and outcome. The lesson of an `original` cell is private, and left out by default."""
+    def finish(self, cell: Cell, lesson: Lesson, closeness: Sequence[Closeness], original: bool) -> None:
+        """Write a cell's lesson, closeness and outcome. The lesson of an `original` cell is private, and left out by default."""
         folder = self.path / "cells" / cell.key.name
         if not original or self._experiment.privacy.record_originals:
             write_file(folder / "lesson.json", lesson.to_json())
+        if closeness:
+            write_file(folder / "closeness.csv", evidence.to_csv(closeness))
         write_file(folder / "cell.json", json.dumps(cell.to_table()) + "\n")
 
     def write_results(self, result: Result) -> None:
@@ -143,6 +150,16 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(result.to_table()["arms"])
         write_file(self.path / "results.csv", rows.getvalue())
+
+    def write_closeness(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write closeness.json and closeness.csv: one row per arm, number of shots, teacher (or all) and group."""
+        write_file(self.path / "closeness.json", json.dumps(list(rows), indent=2) + "\n")
+        if rows:
+            table = io.StringIO()
+            writer = csv.DictWriter(table, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            write_file(self.path / "closeness.csv", table.getvalue())
 
 
 class MessageLog:
@@ -169,11 +186,25 @@ class MessageLog:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def read_closeness(folder: Path, key: CellKey) -> list[Closeness]:
+    """Return the closeness of what left silos in one cell; empty where nothing did. Raises RunFolderError where the
+    file is damaged.
+    """
+    file = folder / "cells" / key.name / "closeness.csv"
+    try:
+        return evidence.from_csv(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunFolderError(f"{file} is damaged: delete its folder to have that part done again") from None
+
+
+def write_file(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a file whole or not at all; `mode` is cut down by the umask, as ever."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as stream:
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,11 +1,12 @@
 """Results: what a run measured, cell by cell and arm by arm. Plain values; they hold no private text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from social_learning.evaluation import Evaluation
 from social_learning.models.base import Usage
+from social_learning.privacy.evidence import GROUPS, Closeness, by_teacher
 from social_learning.seeds import child_seed
 from social_learning.statistics import mean, permutation_p_value, standard_error
 
@@ -144,6 +145,22 @@ def summarise(cells: Sequence[Cell], task: str, compare_with: str, seed: int) ->
             )
         )
     return tuple(arms)
+
+
+def closeness_rows(result: Result, read: Callable[[CellKey], Sequence[Closeness]]) -> list[dict[str, Any]]:
+    """Return how close what left the silos is to them: one row per arm, shots, group and teacher, `all` first.
+
+    `read` gives the items of one cell. Arms that asked no teacher have no row.
+    """
+    rows = []
+    for arm in result.arms:
+        items = [item for repeat in range(arm.repeats) for item in read(CellKey(arm.name, arm.shots, repeat))]
+        rows += [
+            {"name": arm.name, "shots": arm.shots, "group": group, "teacher": teacher, **summary.to_table()}
+            for group in GROUPS
+            for teacher, summary in by_teacher(items, group).items()
+        ]
+    return rows
 
 
 def _graded(cells: Sequence[Cell]) -> list[int]:

@@ -6,14 +6,13 @@ that is the guards' job, measuring it the audit's.
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from social_learning.errors import DataError, ModelError, TaskError
-from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText
+from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText, Private
 from social_learning.lesson import Lesson
 from social_learning.messages import (
     Reply,
@@ -27,6 +26,7 @@ from social_learning.messages import (
     RequestVote,
 )
 from social_learning.models.base import ChatTurn, Completion, LanguageModel, Sampling
+from social_learning.privacy.detectors import Detector
 from social_learning.prompts.instruction import instruction_request
 from social_learning.prompts.shots import label_first_prompt, new_example_prompt
 from social_learning.seeds import child_seed, generator
@@ -50,11 +50,21 @@ class Draft:
     prompt: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """An item that left a silo, with what it is measured against: the private text its model was shown, and the silo."""
+
+    teacher: str
+    item: Example | str = field(repr=False)
+    origin: Origin = field(repr=False)
+
+
 class Teacher:
     """A silo, a language model, and the guards between them and the world.
 
     `seed` fixes every choice the teacher makes: the same request gets the same reply. A teacher sends private examples
     word for word only if built with `allow_originals`, which exists for the baseline and the positive control.
+    `departed` is told, on the silo's side, of every example and instruction that leaves, and what it came from.
     """
 
     def __init__(
@@ -65,6 +75,8 @@ class Teacher:
         guards: Sequence[Guard] = (PlainText(), NoCopies()),
         seed: int = 0,
         allow_originals: bool = False,
+        detector: Detector | None = None,
+        departed: Callable[[Departure], None] | None = None,
     ) -> None:
         self.name = silo.name
         self._silo = silo
@@ -73,13 +85,15 @@ class Teacher:
         self._guards = tuple(guards)
         self._seed = seed
         self._allow_originals = allow_originals
+        self._private = Private(silo.task, silo.everything, detector)
+        self._departed = departed
 
     def __repr__(self) -> str:
         return f"Teacher({self.name!r}, {self._silo!r}, model {self._model.name!r})"
 
-    @cached_property
-    def _origin(self) -> Origin:
-        return Origin(self._task, self._silo.everything)
+    def _leaves(self, item: Example | str, prompt: str) -> None:
+        if self._departed:
+            self._departed(Departure(self.name, item, Origin(self._private, prompt)))
 
     def answer(self, request: Request) -> Reply:
         """Answer a request from this silo.
@@ -104,8 +118,7 @@ class Teacher:
         door = Door(self._guards)
         drafts: list[Draft] = []
         for draft in self._drafts(request, shots, discarded):
-            origin = self._origin.with_prompt(draft.prompt)
-            example = door.let_out_example(draft.example, origin)
+            example = door.let_out_example(draft.example, Origin(self._private, draft.prompt))
             # Mending can make two drafts the same.
             if example is not None and all(example != other.example for other in drafts):
                 drafts.append(Draft(example, draft.perplexity, draft.prompt))
@@ -113,11 +126,14 @@ class Teacher:
             agreed = self._agrees(shots, [draft.example for draft in drafts])
             discarded["self_check"] += agreed.count(False)
             drafts = [draft for draft, agrees in zip(drafts, agreed, strict=True) if agrees]
+        sent = self._best(drafts, request)
+        for draft in sent:
+            self._leaves(draft.example, draft.prompt)
         return ReplyExamples(
             teacher=self.name,
             round=request.round,
             guards=door.results(),
-            examples=tuple(self._best(drafts, request)),
+            examples=tuple(draft.example for draft in sent),
             discarded=dict(sorted((+discarded).items())),
         )
 
@@ -199,12 +215,12 @@ class Teacher:
         answers = judge.answers([example.fields for example in examples])
         return [answer == example.answer for answer, example in zip(answers, examples, strict=True)]
 
-    def _best(self, drafts: Sequence[Draft], request: RequestExamples) -> list[Example]:
+    def _best(self, drafts: Sequence[Draft], request: RequestExamples) -> list[Draft]:
         """The `count` drafts of lowest perplexity; in turn from each label where they were written label first."""
         ordered = sorted(drafts, key=lambda draft: draft.perplexity)
         if request.way == "plain":
-            return [draft.example for draft in ordered[: request.count]]
-        piles = [[draft.example for draft in ordered if draft.example.answer == label] for label in self._task.labels]
+            return ordered[: request.count]
+        piles = [[draft for draft in ordered if draft.example.answer == label] for label in self._task.labels]
         turns = [pile[turn] for turn in range(len(ordered)) for pile in piles if turn < len(pile)]
         return turns[: request.count]
 
@@ -228,6 +244,8 @@ class Teacher:
             raise ModelError(f"teacher {self.name!r} does not send private examples word for word")
         rng = generator(self._seed, request.kind, request.round)
         examples = self._pick(request.count, rng, balanced=False)
+        for example in examples:
+            self._leaves(example, self._task.render(example))
         return ReplyExamples(teacher=self.name, round=request.round, examples=tuple(examples))
 
     # Votes
@@ -255,11 +273,13 @@ class Teacher:
         )
         drafts = self._model.generate([ChatTurn(prompt)], sampling, request.samples)[0]
         door = Door(self._guards)
-        origin = self._origin.with_prompt(prompt)
+        origin = Origin(self._private, prompt)
         discarded = Counter(malformed=sum(not draft.text.strip() for draft in drafts))
         written = [draft for draft in drafts if draft.text.strip()]
         texts = ((draft.perplexity, door.let_out_text(draft.text.strip(), origin)) for draft in written)
         passed = sorted((perplexity, text) for perplexity, text in texts if text)
+        if passed:
+            self._leaves(passed[0][1], prompt)
         return ReplyInstruction(
             teacher=self.name,
             round=request.round,

@@ -8,6 +8,7 @@ answers: a teacher's lies in its silo's private folder.
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,11 +24,12 @@ _LOOKUP_CHUNK = 500
 class CallCache:
     """A file of finished calls. Each batch of answers is written whole or not at all, and is on disk before it is used.
 
-    May be used from any thread, by one at a time.
+    May be used from any thread: one waits for another.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._turn = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
@@ -41,6 +43,10 @@ class CallCache:
 
     def find(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the answers that are known, by key."""
+        with self._turn:
+            return self._find(keys)
+
+    def _find(self, keys: Sequence[str]) -> dict[str, str]:
         known: dict[str, str] = {}
         for first in range(0, len(keys), _LOOKUP_CHUNK):
             part = keys[first : first + _LOOKUP_CHUNK]
@@ -53,6 +59,10 @@ class CallCache:
 
     def keep(self, answers: Iterable[tuple[str, str]]) -> None:
         """Write a batch of answers, all or none."""
+        with self._turn:
+            self._keep(answers)
+
+    def _keep(self, answers: Iterable[tuple[str, str]]) -> None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?)", answers)
@@ -81,6 +91,7 @@ class CachedModel:
     def __init__(self, model: LanguageModel, cache: CallCache | None) -> None:
         self._model = model
         self._cache = cache
+        self._counting = threading.Lock()
         self.usage = Usage()
 
     @property
@@ -143,7 +154,8 @@ class CachedModel:
             self._cache.keep(answers.items())
 
     def _count(self, calls: int, cached: int, tokens: list[tuple[int, int]]) -> None:
-        self.usage += Usage(calls, sum(t[0] for t in tokens), sum(t[1] for t in tokens), cached)
+        with self._counting:
+            self.usage += Usage(calls, sum(t[0] for t in tokens), sum(t[1] for t in tokens), cached)
 
     def _generate_key(self, prompt: Prompt, sampling: Sampling, sample: int) -> str:
         chance = [sampling.temperature, sampling.top_p, sampling.seed, sample] if sampling.temperature else None

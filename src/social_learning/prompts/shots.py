@@ -11,7 +11,13 @@ def question_prompt(task: Task, instruction: str, shots: Sequence[Example], fiel
     """Return what the student's model continues with an answer: instruction and shots (either may be empty), the
     question.
     """
-    parts = [instruction.strip(), *(task.render(shot) for shot in shots), task.question(fields)]
+    lesson = lesson_prompt(task, instruction, shots)
+    return SEPARATOR.join(part for part in (lesson, task.question(fields)) if part)
+
+
+def lesson_prompt(task: Task, instruction: str, shots: Sequence[Example]) -> str:
+    """Return a lesson as the student's model reads it before a question: instruction and shots (either may be empty)."""
+    parts = [instruction.strip(), *(task.render(shot) for shot in shots)]
     return SEPARATOR.join(part for part in parts if part)
 
 

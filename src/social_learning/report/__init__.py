@@ -1,7 +1,8 @@
 """Report: from a run folder to a terminal table and one HTML page. Computes nothing."""
 
-from social_learning.report.html import write_report
+from social_learning.report.html import owner_page, write_audit_report, write_report
 from social_learning.report.load import load_result
 from social_learning.report.terminal import show_result
+from social_learning.report.terminal_evidence import show_audit
 
-__all__ = ["load_result", "show_result", "write_report"]
+__all__ = ["load_result", "owner_page", "show_audit", "show_result", "write_audit_report", "write_report"]

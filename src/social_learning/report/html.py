@@ -1,6 +1,8 @@
 """The report: one HTML file that needs no network and no script, for light and dark, screen and paper."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -8,6 +10,8 @@ from markupsafe import Markup
 from social_learning.errors import RunFolderError
 from social_learning.records import write_file
 from social_learning.report import numbers
+from social_learning.report.evidence import privacy_of
+from social_learning.report.load import load_manifest, load_result
 from social_learning.report.view import page_of
 from social_learning.report.visible import marked, visible
 from social_learning.results import Result
@@ -19,10 +23,38 @@ def write_report(folder: Path, result: Result) -> Path:
     Raises RunFolderError where run.json is missing or damaged, or the report cannot be written. Logs and lessons that
     are missing or damaged are told in the report.
     """
-    text = _environment().get_template("report.html.j2").render(page=page_of(folder, result))
-    path = folder / "report.html"
+    page = page_of(folder, result)
+    return _write(folder / "report.html", "report.html.j2", page=page, privacy=page.privacy)
+
+
+def write_audit_report(folder: Path) -> Path:
+    """Write `audit.html` into a run folder, and the run's own report anew where a run is finished there; return the
+    first one's path.
+
+    Raises RunFolderError where a file of the folder is damaged, or the report cannot be written.
+    """
+    manifest = load_manifest(folder)
+    result = load_result(folder) if (folder / "results.json").is_file() else None
+    if result:
+        write_report(folder, result)
+    experiment = manifest.experiment
+    task = experiment.task if isinstance(experiment.task, str) else experiment.task.name
+    privacy = privacy_of(folder, experiment, task, result)
+    return _write(folder / "audit.html", "audit.html.j2", name=experiment.name, task=task, privacy=privacy)
+
+
+def owner_page(experiment: str, teacher: str, pairs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Return the page for the owner of one silo; `pairs` are cells with `distance`, `shared` and `private`.
+
+    It holds private text, and belongs into the silo's private folder alone.
+    """
+    template = _environment().get_template("owner.html.j2")
+    return template.render(experiment=experiment, teacher=teacher, pairs=pairs)
+
+
+def _write(path: Path, template: str, **values: Any) -> Path:
     try:
-        write_file(path, text)
+        write_file(path, _environment().get_template(template).render(**values))
     except OSError as error:
         raise RunFolderError(f"cannot write {path}: {error.strerror}") from None
     return path
@@ -41,6 +73,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["marked"] = marked
     environment.globals["count"] = numbers.count
+    environment.globals["percent"] = numbers.percent
+    environment.globals["bits"] = numbers.bits
     return environment
 
 

@@ -41,6 +41,11 @@ def p_value(arm: ArmResult) -> str:
     return digits + ("*" if arm.significant else "")
 
 
+def bits(exposure: float | None) -> str:
+    """Return an exposure in bits with one decimal and never -0.0; a dash where it is not known."""
+    return "\N{EN DASH}" if exposure is None else f"{round(exposure, 1) + 0.0:.1f}"
+
+
 def rows(arm: ArmResult) -> str:
     """Return test rows by repeats, such as `500 x 5` with a multiplication sign."""
     return f"{arm.test_rows:,} {TIMES} {arm.repeats}"

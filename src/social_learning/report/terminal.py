@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from social_learning.report import numbers
+from social_learning.report.terminal_evidence import show_closeness
 from social_learning.report.visible import visible
 from social_learning.results import ArmResult, Result
 
@@ -31,6 +32,7 @@ def show_result(result: Result, console: Console) -> None:
     console.print(table)
     console.print()
     console.print(Text(_caption(result), style="dim"))
+    show_closeness(Path(result.run), result.task, console)
     console.print(Text(f"Report: {Path(result.run) / 'report.html'}"), soft_wrap=True)
 
 

@@ -11,6 +11,7 @@ from social_learning.errors import ConfigError, DataError
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
 from social_learning.report import numbers
+from social_learning.report.evidence import PrivacyView, privacy_of
 from social_learning.report.leaving import ArmLog, arm_log, shortened, sources_of
 from social_learning.report.load import Manifest, load_manifest
 from social_learning.report.plot import Plot, plot_of
@@ -82,6 +83,7 @@ class Page:
     rows: tuple[ArmRow, ...]
     lessons: tuple[LessonView, ...]
     logs: tuple[ArmLog, ...]
+    privacy: PrivacyView
     silent: tuple[str, ...]
     costs: tuple[CostRow, ...]
     settings: str
@@ -114,6 +116,7 @@ def page_of(folder: Path, result: Result) -> Page:
         rows=tuple(_row(result, arm, arms) for arm in result.arms),
         lessons=tuple(_lessons(folder, result, arms, manifest.experiment)),
         logs=tuple(arm_log(folder, name, _keys(result, name), task) for name in asked),
+        privacy=privacy_of(folder, manifest.experiment, result.task, result),
         silent=tuple(name for name in dict.fromkeys(arm.name for arm in result.arms) if name not in asked),
         costs=tuple(_cost(arm) for arm in result.arms),
         settings=as_toml(manifest.settings),

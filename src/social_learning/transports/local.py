@@ -5,6 +5,7 @@ from functools import partial
 from itertools import count
 from typing import Protocol as Interface
 
+from social_learning.errors import TeachingError
 from social_learning.lesson import Lesson
 from social_learning.messages import Reply, Request
 from social_learning.protocols.base import Ask, Protocol
@@ -52,6 +53,44 @@ def drive(
     except StopIteration as end:
         lesson: Lesson = end.value
         return lesson
+
+
+def drive_all(
+    teachings: Sequence[tuple[Protocol, Mapping[str, Answers]]],
+    progress: Callable[[int, int], None] | None = None,
+    together: Together = one_by_one,
+) -> list[Lesson | TeachingError]:
+    """Run several protocols side by side, each over its own teachers, and return their lessons in order.
+
+    Each round of all of them goes through `together` at once. A protocol that ends without a lesson leaves its
+    TeachingError in the lesson's place; the others go on. `progress` is told (protocols at their end, protocols).
+    """
+    ends: dict[int, Lesson | TeachingError] = {}
+    asks: dict[int, Ask] = {}
+
+    def advance(number: int, replies: dict[str, Reply] | None) -> None:
+        protocol = teachings[number][0]
+        asks.pop(number, None)
+        try:
+            asks[number] = next(protocol) if replies is None else protocol.send(replies)
+        except StopIteration as end:
+            ends[number] = end.value
+        except TeachingError as error:
+            ends[number] = error
+
+    for number in range(len(teachings)):
+        advance(number, None)
+    while asks:
+        if progress:
+            progress(len(ends), len(teachings))
+        jobs = [(number, name) for number, ask in asks.items() for name in ask.teachers]
+        replies = together([partial(teachings[n][1][name].answer, asks[n].request) for n, name in jobs])
+        heard: dict[int, dict[str, Reply]] = {number: {} for number in asks}
+        for (number, name), reply in zip(jobs, replies, strict=True):
+            heard[number][name] = reply
+        for number, answers in heard.items():
+            advance(number, answers)
+    return [ends[number] for number in range(len(teachings))]
 
 
 def _round(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from social_learning.distance import indel_to_substring, normalized_distance
+from social_learning.privacy.distance import indel_to_substring, normalized_distance
 
 # Few letters, so that passages are alike; some of them outside the basic plane.
 letters = st.sampled_from("aabbc é😀\n")

@@ -1,0 +1,284 @@
+"""The audit: how much a lesson gives away, by the paper's Secret Sharer (arXiv 2312.11441) for every arm of an experiment.
+
+`audit` tells the story: canaries, trials, ranks, evidence. It lies in the experiment's run folder, below `audits/`:
+
+    audits/KIND-N/ARM/0007.json   one trial, written as soon as it is done; a trial that has it is not done again
+    audits/KIND-N/audit.json      each arm's evidence
+    audits/KIND-N/trials.csv      rank and exposure of each trial
+"""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from social_learning.config import Arm, Experiment
+from social_learning.corpus import Corpus, data_folder, load_corpus
+from social_learning.errors import AuditError, ConfigError, DataError, RunFolderError
+from social_learning.experiment import default_folder, facts, pool_for, teacher_for
+from social_learning.models.pool import Load, ModelPool
+from social_learning.models.registry import load_model
+from social_learning.preflight import check, silos_for
+from social_learning.privacy.canaries import CanaryKind, CanaryTask, canary_task, load_names
+from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
+from social_learning.privacy.trials import ArmAudit, Failure, Trial, summarise
+from social_learning.progress import Unwatched, Watch
+from social_learning.recipes import private_examples_needed, protocol
+from social_learning.records import RunFolder, read_json, write_file
+from social_learning.report import write_audit_report
+from social_learning.seeds import child_seed, generator
+from social_learning.transports.local import drive_all
+
+AT_ONCE = 8
+"""How many trials are taught side by side: their teachers' calls go through a model as one batch."""
+
+TRIAL_COLUMNS = (
+    "arm", "number", "rank", "score", "interpolated", "extrapolated", "shown", "repeated", "failed",
+)  # fmt: skip
+CONTROL = "verbatim"
+CONTROL_TRIALS = 10
+"""The most trials of the verbatim control: whether canaries come out near rank 0 shows in few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an audit does: trials per arm, references per trial, kind of canary.
+
+    `rows` cuts each silo to so many examples to teach from, the canary among them: the paper leaves silos whole (None),
+    and then a canary is shown to a teacher's model by chance alone.
+    """
+
+    trials: int = 100
+    references: int = 999
+    canaries: CanaryKind = "codes"
+    rows: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The audit's folder name, such as `codes-1000`. The number of trials is not in it: more can follow."""
+        return f"{self.canaries}-{self.references + 1}" + (f"-rows{self.rows}" if self.rows else "")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """An audit: its folder, the experiment's name and task, the plan, and each arm's evidence, the control first."""
+
+    folder: str
+    experiment: str
+    task: str
+    plan: Plan
+    arms: tuple[ArmAudit, ...]
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the object that `audit --json` prints."""
+        return {
+            "audit": self.folder,
+            "experiment": self.experiment,
+            "task": self.task,
+            "canaries": self.plan.canaries,
+            "references": self.plan.references,
+            "rows": self.plan.rows,
+            "arms": [arm.to_table() for arm in self.arms],
+        }
+
+
+def audit(
+    experiment: Experiment,
+    plan: Plan,
+    out: Path | None = None,
+    *,
+    data: Path | None = None,
+    load: Load = load_model,
+    watch: Watch | None = None,
+) -> AuditResult:
+    """Audit an experiment's arms, or do the rest of an audit, and write its evidence into the run folder.
+
+    Arguments as for `run`, whose folder it shares. Trials that the folder already holds are not done again, and calls
+    that the caches hold are not made again. The verbatim control goes first: where its canaries do not come out near
+    rank 0, the audit has no power, and nothing more is paid for.
+
+    Raises a UserError before any model call where settings, canaries and data do not fit together, and AuditError where
+    the audit has no power; its evidence is written down before.
+    """
+    watch = watch or Unwatched()
+    corpus = load_corpus(experiment, data)
+    check(experiment, corpus)
+    canary = canary_task(corpus.task, plan.canaries, experiment.canary.templates)
+    names = load_names(data_folder(experiment, data)) if plan.canaries == "names" else []
+    canary.pattern.draw(plan.references + 1, generator(0), names)
+    arms = arms_of(experiment)
+    _check_rows(plan, arms, corpus)
+    folder_path = out or default_folder(experiment)
+    with ExitStack() as stack:
+        folder = stack.enter_context(RunFolder(folder_path, experiment))
+        folder.begin()
+        folder.depends_on("data", facts(corpus))
+        models = stack.enter_context(closing(pool_for(experiment, load, watch)))
+        auditor = _Auditor(experiment, plan, corpus, canary, names, models, folder, watch)
+        controls = controls_of(arms)
+        results, problems = [], []
+        for number, arm in enumerate([*controls, *arms]):
+            watch.cells(number, len(controls) + len(arms))
+            try:
+                results.append(auditor.run_arm(arm))
+            except AuditError as error:  # the other arms can be audited all the same
+                problems.append(str(error))
+                continue
+            if results[-1].control and not results[-1].recognised:
+                problems.append(_no_power(results[-1]))
+                break
+        result = AuditResult(str(auditor.path), experiment.name, corpus.task.name, plan, tuple(results))
+        auditor.write(result)
+        write_audit_report(folder_path)
+    if problems:
+        raise AuditError("; ".join(problems))
+    return result
+
+
+def arms_of(experiment: Experiment) -> list[Arm]:
+    """Return the arms that an audit looks at: those whose teachers send something they wrote.
+
+    Raises ConfigError where there is none.
+    """
+    arms = [arm for arm in experiment.resolved_arms() if arm.method in ("generated", "voted", "instruction")]
+    if not arms:
+        raise ConfigError("nothing to audit: no arm of the experiment is generated, voted or instruction")
+    if any(arm.name == CONTROL for arm in arms):
+        raise ConfigError(f"arms: {CONTROL!r} is the name of the audit's control: rename that arm")
+    return arms
+
+
+def controls_of(arms: Sequence[Arm]) -> list[Arm]:
+    """Return one verbatim control for each different student: private examples word for word, the canary among them."""
+    controls: dict[tuple[str, str, str], Arm] = {}
+    for arm in arms:
+        student = (arm.student.model, arm.student.dtype, arm.student.device)
+        name = CONTROL if not controls else f"{CONTROL}-{len(controls) + 1}"
+        shots = max((s for other in arms for s in other.shots), default=0) or arm.instruction.shots
+        if student not in controls:
+            controls[student] = arm.model_copy(update={"name": name, "method": "original", "shots": (shots,)})
+    return list(controls.values())
+
+
+class _Auditor:
+    """One audit under way: trials by arm, kept in the audit's folder."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        plan: Plan,
+        corpus: Corpus,
+        canary: CanaryTask,
+        names: Sequence[str],
+        models: ModelPool,
+        folder: RunFolder,
+        watch: Watch,
+    ) -> None:
+        self._experiment, self._plan, self._corpus, self._canary = experiment, plan, corpus, canary
+        self._names, self._models, self._folder, self._watch = names, models, folder, watch
+        self.path = folder.path / "audits" / plan.name
+        self.trials: dict[str, dict[int, Trial | Failure]] = {}
+
+    def run_arm(self, arm: Arm) -> ArmAudit:
+        """Do the trials of an arm that are missing, and put all of them together."""
+        control, shots = arm.method == "original", max(arm.shots)
+        wanted = min(self._plan.trials, CONTROL_TRIALS) if control else self._plan.trials
+        trials = {number: trial for number in range(wanted) if (trial := self._finished(arm, number))}
+        self.trials[arm.name] = trials
+        missing = [number for number in range(wanted) if number not in trials]
+        if missing:
+            self._connect(arm)
+        for first in range(0, len(missing), AT_ONCE):
+            for trial in self._block(arm, shots, missing[first : first + AT_ONCE]):
+                write_file(self._file(arm, trial.number), json.dumps(_table(trial)) + "\n")
+                trials[trial.number] = trial
+                self._watch.step(f"{arm.name}: trials", len(trials), wanted)
+        seed = child_seed(self._experiment.seed, "audit", self._plan.name, arm.name)
+        return summarise(arm.name, arm.method, shots, control, [trials[n] for n in range(wanted)], seed)
+
+    def write(self, result: AuditResult) -> None:
+        """Write what the trials came to."""
+        write_file(self.path / "audit.json", json.dumps(result.to_table(), indent=2) + "\n")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, TRIAL_COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
+        writer.writeheader()
+        for arm, trials in self.trials.items():
+            writer.writerows({"arm": arm, **_table(trial)} for _, trial in sorted(trials.items()))
+        write_file(self.path / "trials.csv", text.getvalue())
+
+    def _connect(self, arm: Arm) -> None:
+        """Load an arm's models, and refuse a student that cannot score."""
+        teachers = self._models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, "teacher-1")
+        identities = {"teachers": teachers.identity, "student": self._student(arm).identity}
+        self._folder.depends_on(f"audited models of {arm.name}", identities)
+        check_scorer(self._student(arm))
+
+    def _student(self, arm: Arm) -> Any:
+        return self._models.get(arm.student.model, arm.student.dtype, arm.student.device, "student")
+
+    def _block(self, arm: Arm, shots: int, numbers: Sequence[int]) -> Any:
+        """Teach some trials side by side, then score them one by one; yields each as soon as it is done."""
+        prepared = [self._prepare(arm, shots, number) for number in numbers]
+        told = f"{arm.name}: teaching trials {numbers[0] + 1} to {numbers[-1] + 1}"
+        lessons = drive_all(
+            [(trial.protocol, trial.teachers) for trial in prepared],
+            lambda done, of: self._watch.step(told, done, of),
+            self._models.together,
+        )
+        for trial, lesson in zip(prepared, lessons, strict=True):
+            yield finish(trial, lesson, self._student(arm), self._canary)
+
+    def _prepare(self, arm: Arm, shots: int, number: int) -> Prepared:
+        """Draw a trial's canaries, plant the first one in every silo, and set up its teaching."""
+        seed, plan = self._experiment.seed, self._plan
+        # All arms get the same canaries in the same trial, so that they differ in the teaching alone.
+        secrets = self._canary.pattern.draw(
+            plan.references + 1, generator(seed, "canaries", plan.canaries, number), self._names
+        )
+        rows = shots if arm.method == "original" else plan.rows
+        departed: list[Any] = []
+        teachers = {}
+        for silo in silos_for(self._experiment, arm, self._corpus, number):
+            rng = generator(seed, "plant", silo.name, number)
+            planted = plant(silo, self._canary, secrets[0], rng, rows)
+            teachers[silo.name] = teacher_for(self._experiment, arm, planted, self._models, number, departed.append)
+        rng = generator(seed, "student", number)
+        teaching = protocol(arm, self._canary.task, shots, list(teachers), rng)
+        return Prepared(number, secrets, teaching, teachers, departed)
+
+    def _file(self, arm: Arm, number: int) -> Path:
+        return self.path / arm.name / f"{number:04d}.json"
+
+    def _finished(self, arm: Arm, number: int) -> Trial | Failure | None:
+        file = self._file(arm, number)
+        if not file.exists():
+            return None
+        try:
+            table = read_json(file)
+            return Failure(**table) if "failed" in table else Trial.from_table(table)
+        except (KeyError, TypeError):
+            raise RunFolderError(f"{file} is damaged: delete it to have that trial done again") from None
+
+
+def _check_rows(plan: Plan, arms: Sequence[Arm], corpus: Corpus) -> None:
+    """Refuse silos cut so short that an arm cannot teach from them."""
+    for arm in arms:
+        needed = private_examples_needed(arm, corpus.task)
+        if plan.rows is not None and plan.rows < needed:
+            raise DataError(f"arm {arm.name!r} needs {needed} examples per silo, --rows leaves {plan.rows}")
+
+
+def _no_power(control: ArmAudit) -> str:
+    return (
+        f"the audit has no power: the verbatim control, whose lesson holds the canary word for word, has a mean rank of "
+        f"{control.mean_rank:.1f} of {control.references:,} (it has to be {0.05 * control.references:.0f} or less); this student's "
+        "model does not show what stands in its prompt, so ranks say nothing about a leak"
+    )
+
+
+def _table(trial: Trial | Failure) -> dict[str, Any]:
+    return {"number": trial.number, "failed": trial.failed} if isinstance(trial, Failure) else trial.to_table()

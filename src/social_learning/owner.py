@@ -1,0 +1,50 @@
+"""Owner: what a silo's owner alone may see, kept in the silo's private folder and never in the run folder.
+
+TEACHER/closest-FINGERPRINT.json   for each cell, the shared text nearest to the silo, and the private one it is near to
+TEACHER/owner-FINGERPRINT.html     the same to read
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from social_learning.privacy.closeness import Pair
+from social_learning.records import read_json, write_file
+from social_learning.report import owner_page
+
+OWNER_ONLY = 0o600
+
+
+class OwnerReports:
+    """The reports of one run to the owners of its silos. `silos` holds one private folder per silo."""
+
+    def __init__(self, silos: Path, fingerprint: str) -> None:
+        self._silos = silos
+        self._fingerprint = fingerprint
+
+    def keep(self, cell: str, pairs: Mapping[str, Pair | None]) -> None:
+        """Keep the closest pair of each silo in one cell; None where nothing left the silo."""
+        for teacher, pair in pairs.items():
+            if pair is not None:
+                told = {"distance": pair.distance, "shared": pair.shared, "private": pair.private}
+                table = {**self._read(self._file(teacher)), cell: told}
+                write_file(self._file(teacher), json.dumps(table, ensure_ascii=False, indent=2) + "\n", OWNER_ONLY)
+
+    def write(self, experiment: str) -> list[Path]:
+        """Write the readable reports and return their paths."""
+        written = []
+        for file in sorted(self._silos.glob(f"*/closest-{self._fingerprint}.json")):
+            pairs = sorted(self._read(file).items(), key=lambda entry: entry[1]["distance"])
+            path = file.with_name(f"owner-{self._fingerprint}.html")
+            write_file(path, owner_page(experiment, file.parent.name, pairs), OWNER_ONLY)
+            written.append(path)
+        return written
+
+    def _file(self, teacher: str) -> Path:
+        return self._silos / teacher / f"closest-{self._fingerprint}.json"
+
+    @staticmethod
+    def _read(file: Path) -> dict[str, Any]:
+        found = read_json(file) if file.exists() else {}
+        return found if isinstance(found, dict) else {}

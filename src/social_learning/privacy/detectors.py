@@ -1,0 +1,146 @@
+"""Detectors: names, numbers, e-mail addresses and links in a text. Simple and offline by default; Presidio as an extra.
+
+They find what may point at a person or a thing, by its form alone. They miss names in lower case without a title, and
+take some capitalised words for names.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+from social_learning.errors import ConfigError
+
+LEAST_DIGITS = 3
+"""Shorter numbers are shared by chance: nearly every text has a 2."""
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_LINK = re.compile(
+    r"(?:https?://|www\.)[^\s<>\"']+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|info|biz|co\.uk|uk|io|de|eu)\b(?:/[^\s<>\"']*)?",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d(?:[\d ,./()-]*\d)?")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:\n\"'(]\s*|[.!?]['\")]\s+)$")
+_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+_TITLES = frozenset(["mr", "mrs", "ms", "miss", "dr", "prof", "sir", "lady", "lord", "aunt", "uncle"])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in texts, each kind as a set in a form that can be compared: case and separators do not count."""
+
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    numbers: frozenset[str] = field(default=frozenset(), repr=False)
+    emails: frozenset[str] = field(default=frozenset(), repr=False)
+    links: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+KINDS = tuple(kind.name for kind in fields(Found))
+"""What is looked for: names, numbers, emails, links."""
+
+
+class Detector(Protocol):
+    """Finds items in the private texts of a silo, taken together."""
+
+    def find(self, texts: Sequence[str]) -> Found:
+        """Return what the texts hold."""
+
+
+class FormDetector:
+    """The default: finds items by their form.
+
+    A number has three digits or more; separators inside it do not count. A name is a word with a capital that does not
+    begin a sentence, or that follows a title such as `mr`, and that the texts never write in lower case otherwise.
+    """
+
+    def find(self, texts: Sequence[str]) -> Found:
+        """Return what the texts hold; the more text, the fewer words are taken for names by mistake."""
+        return Found(
+            names=self._names(texts),
+            numbers=frozenset(number for text in texts for number in numbers_in(text)),
+            emails=frozenset(match.casefold() for text in texts for match in _EMAIL.findall(text)),
+            links=frozenset(_link(match) for text in texts for match in _LINK.findall(_EMAIL.sub(" ", text))),
+        )
+
+    def _names(self, texts: Iterable[str]) -> frozenset[str]:
+        capitalised, plain, titled = set[str](), set[str](), set[str]()
+        for text in texts:
+            before = ""
+            for match in _WORD.finditer(_LINK.sub(" ", _EMAIL.sub(" ", text))):
+                word = re.sub(r"['’]s$", "", match[0])
+                if before in _TITLES and len(word) > 1:
+                    titled.add(word.casefold())
+                elif word[0].isupper() and word[1:].islower():
+                    if not _SENTENCE_START.search(match.string[max(0, match.start() - 4) : match.start()]):
+                        capitalised.add(word.casefold())
+                elif word.islower():
+                    plain.add(word)
+                before = word.casefold()
+        return frozenset(titled | (capitalised - plain - _TITLES))
+
+
+class PresidioDetector:
+    """Microsoft Presidio in place of our own forms, for names, numbers, e-mail addresses and links.
+
+    `analyzer` has the method `analyze(text, language)` of Presidio's AnalyzerEngine, which is made where none is given.
+    Raises ConfigError where the extra is not installed.
+    """
+
+    _KINDS = {"PERSON": "names", "EMAIL_ADDRESS": "emails", "URL": "links"}  # noqa: RUF012
+
+    def __init__(self, analyzer: Any = None) -> None:
+        if analyzer is None:
+            if importlib.util.find_spec("presidio_analyzer") is None:
+                raise ConfigError(
+                    "privacy.detector 'presidio' needs an extra: pip install 'social-learning[presidio]', and a language "
+                    "model of spaCy"
+                )
+            from presidio_analyzer import AnalyzerEngine
+
+            analyzer = AnalyzerEngine()
+        self._analyzer = analyzer
+
+    def find(self, texts: Sequence[str]) -> Found:
+        """Return what Presidio finds; items of its other kinds count as numbers where they hold three digits or more."""
+        found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+        for text in texts:
+            for result in self._analyzer.analyze(text=text, language="en"):
+                item = text[result.start : result.end]
+                kind = self._KINDS.get(result.entity_type, "numbers")
+                found[kind].update(numbers_in(item) if kind == "numbers" else [item.casefold().strip()])
+            found["numbers"].update(numbers_in(text))
+        return Found(**{kind: frozenset(items) for kind, items in found.items()})
+
+
+def detector(name: str) -> Detector:
+    """Return the detector of an experiment's `privacy.detector`: `own` or `presidio`."""
+    return PresidioDetector() if name == "presidio" else FormDetector()
+
+
+def numbers_in(text: str) -> frozenset[str]:
+    """Return the numbers of a text as digits alone, whole and in the pieces between blanks, three digits or more each.
+
+    `0800 555-0142` is one number and holds two others, so that it is found again however its blanks are set.
+    """
+    pieces = [piece for match in _NUMBER.findall(text) for piece in (match, *match.split())]
+    digits = (re.sub(r"\D", "", piece) for piece in pieces)
+    return frozenset(number for number in digits if len(number) >= LEAST_DIGITS)
+
+
+def shared(found: Found, text: str) -> dict[str, int]:
+    """Return how many of the found items a text holds, by kind; only kinds with any."""
+    words = {re.sub(r"['’]s$", "", word) for word in _WORD.findall(text.casefold())}
+    folded = " ".join(_WORD.findall(text.casefold()))
+    whole = " " + folded + " "
+    counts = {
+        "names": sum(name in words or (" " in name and f" {name} " in whole) for name in found.names),
+        "numbers": len(found.numbers & numbers_in(text)),
+        "emails": len(found.emails & {match.casefold() for match in _EMAIL.findall(text)}),
+        "links": len(found.links & {_link(match) for match in _LINK.findall(text)}),
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def _link(text: str) -> str:
+    return re.sub(r"^(?:https?://)?(?:www\.)?", "", text.casefold()).rstrip("/.,;:!?)")

@@ -1,0 +1,122 @@
+"""The terminal's tables of privacy evidence: closeness after a run, and an audit. Made for 80 columns."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from social_learning.report import numbers
+from social_learning.report.evidence import AuditView, ClosenessRow, audits, closeness_rows
+from social_learning.report.load import load_manifest, load_result
+from social_learning.report.visible import visible
+
+
+def show_closeness(folder: Path, task: str, console: Console) -> None:
+    """Print how close what left the silos is to them, with both controls; nothing where nothing left."""
+    rows = [row for row in closeness_rows(folder, task) if row.teacher == "all"]
+    if not rows:
+        return
+    columns: dict[str, list[str]] = {
+        "items": [f"{row.summary.items:,}" for row in rows],
+        "copies": [f"{numbers.percent(row.summary.copies)} %" for row in rows],
+        "distance": [f"{row.summary.distance:.2f}" for row in rows],
+        "run": [f"{row.summary.run}" for row in rows],
+        "names": [numbers.percent(row.summary.names) for row in rows],
+        "numbers": [numbers.percent(row.summary.numbers) for row in rows],
+    }
+    if any(row.paper is not None for row in rows):
+        columns["paper"] = ["" if row.paper is None else f"{row.paper:.2f}" for row in rows]
+    console.print()
+    console.print(Text("What left the silos, held against them", style="bold"))
+    console.print()
+    console.print(_table("arm", [_what(row) for row in rows], columns))
+    console.print()
+    paper = " Paper: its distance, Table 6." if "paper" in columns else ""
+    caption = (
+        "Controls: verbatim is private rows word for word, public is texts that no silo holds. Distance: mean, 0 is a copy. "
+        f"Run: the longest, in words. Names, numbers: % of items with one of the silo.{paper}"
+    )
+    console.print(Text(caption, style="dim"))
+
+
+def show_audit(folder: Path, name: str, console: Console) -> None:
+    """Print one audit of a run folder: the paper's Tables 3 and 4 beside ours, what it means in words, and where the
+    report lies.
+    """
+    manifest = load_manifest(folder)
+    arms = {arm.name: arm for arm in manifest.experiment.resolved_arms()}
+    task = manifest.experiment.task if isinstance(manifest.experiment.task, str) else manifest.experiment.task.name
+    result = load_result(folder) if (folder / "results.json").is_file() else None
+    view = next(audit for audit in audits(folder, arms, task, result) if audit.name == name)
+    title = f"{manifest.experiment.name}: {task}, planted {view.canaries}, {view.references:,} references"
+    console.print(Text(visible(title), style="bold"))
+    console.print()
+    labels = [visible(row.arm.name) for row in view.rows]
+    console.print(_table("arm", [*labels, "chance"], _ranks(view)))
+    console.print()
+    console.print(_table("arm", labels, _bits(view)))
+    console.print()
+    paper = "Paper: Tables 3 and 4 (PaLM 2-S, 100 trials). " if view.has_paper else ""
+    caption = (
+        "Rank: references that score higher, 0 is the worst. 95 %: bootstrap interval of the mean. p: one-sided, against "
+        f"uniform ranks. {paper}Exposure: median, in bits, by interpolation, and extrapolated. TPR: true positives at 1 % "
+        "false ones. Shown: trials in which something left that was written after the canary. In lesson: trials whose "
+        "lesson holds the secret itself."
+    )
+    console.print(Text(caption, style="dim"))
+    console.print()
+    for sentence in view.verdict:
+        console.print(Text(visible(sentence)))
+    console.print(Text(f"Report: {folder / 'audit.html'}"), soft_wrap=True)
+
+
+def _ranks(view: AuditView) -> dict[str, list[str]]:
+    arms = [row.arm for row in view.rows]
+    by_chance = [arm.trials for arm in arms if not arm.control] or [arm.trials for arm in arms]
+    columns = {
+        "trials": [*(str(arm.trials) for arm in arms), ""],
+        "mean rank": [*(f"{arm.mean_rank:.1f}" for arm in arms), f"{view.chance:.1f}"],
+        "95 %": [*(f"{a.interval.low:.0f}-{a.interval.high:.0f}" if a.interval else "" for a in arms), ""],
+        "rank 0": [*(str(arm.firsts) for arm in arms), f"{by_chance[0] / (view.references + 1):.1f}"],
+        "p": [*("<0.001" if arm.p_value < 0.001 else f"{arm.p_value:.3f}" for arm in arms), ""],
+    }
+    if view.has_paper:
+        columns["paper: rank"] = [*("" if r.paper_rank is None else str(r.paper_rank) for r in view.rows), ""]
+        columns["rank 0 "] = [*("" if r.paper_firsts is None else str(r.paper_firsts) for r in view.rows), ""]
+    return columns
+
+
+def _bits(view: AuditView) -> dict[str, list[str]]:
+    arms = [row.arm for row in view.rows]
+    columns = {
+        "exposure": [numbers.bits(arm.interpolated) for arm in arms],
+        "extrapolated": [numbers.bits(arm.extrapolated) for arm in arms],
+        "AUC": [f"{arm.membership.auc:.2f}" for arm in arms],
+        "TPR": [f"{arm.membership.true_positives:.2f}" for arm in arms],
+        "shown": [str(arm.shown) for arm in arms],
+        "in lesson": [str(arm.repeated) for arm in arms],
+    }
+    if any(row.accuracy for row in view.rows):
+        columns["accuracy"] = [row.accuracy for row in view.rows]
+    return columns
+
+
+def _what(row: ClosenessRow) -> str:
+    return visible(row.label) if row.group == "left" else f"  {row.group}"
+
+
+def _table(heading: str, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> Table:
+    """A table whose first column folds, and whose figures are never cut."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column(heading, overflow="fold", min_width=8)
+    for name, cells in columns.items():
+        width = max(map(len, (name, *cells)))
+        table.add_column(Text(name.rjust(width)), no_wrap=True, min_width=width)
+    for number, label in enumerate(labels):
+        widths = [max(map(len, (name, *cells))) for name, cells in columns.items()]
+        figures = [Text(cells[number].rjust(width)) for cells, width in zip(columns.values(), widths, strict=True)]
+        table.add_row(Text(label), *figures)
+    return table

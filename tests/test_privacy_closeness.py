@@ -1,0 +1,104 @@
+"""Closeness: what left a silo, held against it, and the controls that show what the measure can see."""
+
+import numpy as np
+import pytest
+
+from social_learning.errors import EvaluationError
+from social_learning.guards import Origin, Private
+from social_learning.privacy.closeness import closeness, closest_pair, longest_run, measure
+from social_learning.privacy.evidence import Closeness, by_teacher, from_csv, summarise, to_csv
+from social_learning.task import Example
+from social_learning.tasks import BUILT_IN
+from social_learning.teacher import Departure
+
+SMS = BUILT_IN["sms_spam"].task
+
+
+def message(text: str, answer: str = "spam") -> Example:
+    return Example(fields={"text": text}, answer=answer)
+
+
+ROWS = [
+    message("Win a boat today, ring 0800 555 0142"),
+    message("I told Mira that the dog ran off", "not spam"),
+    message("see you at the bakery by nine", "not spam"),
+]
+PRIVATE = Private(SMS, ROWS)
+PUBLIC = [message("An offer that has nothing to do with it"), message("Ja.", "not spam")]
+
+
+def departure(item: Example | str, teacher: str = "teacher-1") -> Departure:
+    return Departure(teacher, item, Origin(PRIVATE, "\n\n".join(map(SMS.render, ROWS))))
+
+
+def test_one_item_is_held_against_its_silo() -> None:
+    copy = closeness(ROWS[0], departure("x").origin, "teacher-1", "left")
+    assert (copy.copy, copy.distance, copy.run, copy.numbers) == (True, 0.0, 8, 4)
+    near = closeness(message("Tell Mira that the dog came back"), departure("x").origin, "teacher-1", "left")
+    assert not near.copy
+    assert 0 < near.distance < 0.5
+    assert (near.run, near.names, near.numbers) == (4, 1, 0)
+    text = closeness("Look out for: see you at the bakery by nine.", departure("x").origin, "teacher-1", "left")
+    assert (text.copy, text.run) == (True, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "run"),
+    [
+        ("THE DOG ran, off!", 4),
+        ("off see you", 2),  # a run does not go from one private text into another
+        ("dogs bakeries", 0),
+        ("you at the dog ran", 3),
+        ("", 0),
+    ],
+)
+def test_the_longest_run_of_words_ignores_case_and_punctuation(text: str, run: int) -> None:
+    assert longest_run(text, PRIVATE) == run
+
+
+def test_both_controls_are_always_measured_and_the_verbatim_one_is_flagged() -> None:
+    left = [departure(message("I told Mira a joke", "not spam")), departure("Look for prizes.", "teacher-2")]
+    items = measure(left, PUBLIC, SMS.instruction, np.random.default_rng(1))
+    assert [(item.teacher, item.group) for item in items] == [
+        ("teacher-1", "left"), ("teacher-1", "verbatim"), ("teacher-1", "public"),
+        ("teacher-2", "left"), ("teacher-2", "verbatim"), ("teacher-2", "public"),
+    ]  # fmt: skip
+    assert all(item.copy and item.distance == 0 for item in items if item.group == "verbatim")
+    assert all(not item.copy and item.distance > 0.3 for item in items if item.group == "public")
+
+
+def test_a_measurement_that_does_not_flag_verbatim_rows_is_refused() -> None:
+    class Blind(Private):
+        questions = frozenset()
+        long_fields = ()
+
+    blind = Departure("teacher-1", ROWS[0], Origin(Blind(SMS, ROWS)))
+    with pytest.raises(EvaluationError, match="verbatim row of 'teacher-1' was not recognised"):
+        measure([blind], PUBLIC, "", np.random.default_rng(1))
+
+
+def test_summaries_are_shares_means_and_extremes_by_teacher_in_natural_order() -> None:
+    items = [
+        Closeness("teacher-10", "left", False, 0.5, 3, names=2),
+        Closeness("teacher-9", "left", True, 0.0, 9, numbers=1),
+        Closeness("teacher-9", "public", False, 0.9, 1),
+    ]
+    together = summarise(items[:2])
+    assert (together.items, together.copies, together.distance, together.nearest, together.run) == (2, 0.5, 0.25, 0, 9)
+    assert (together.names, together.numbers, together.emails) == (0.5, 0.5, 0)
+    assert list(by_teacher(items, "left")) == ["all", "teacher-9", "teacher-10"]
+    assert by_teacher(items, "verbatim") == {}
+    assert from_csv(to_csv(items)) == items
+    with pytest.raises(EvaluationError, match="nothing left"):
+        summarise([])
+    with pytest.raises(ValueError, match="not in tuple"):
+        from_csv(to_csv(items).replace("public", "other"))
+
+
+def test_the_closest_pair_is_the_nearest_item_with_the_private_row_it_is_nearest_to() -> None:
+    pair = closest_pair([departure(message("Zzz")), departure(message("I told Mila that the dog ran off", "not spam"))])
+    assert pair is not None
+    assert pair.shared.startswith("Text: I told Mila")
+    assert pair.private == SMS.render(ROWS[1])
+    assert "Mira" not in repr(pair)
+    assert closest_pair([]) is None
