@@ -324,6 +324,9 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
 # The pool
 
 
+OPTIONS = {"dtype": "auto", "device": "cpu"}
+
+
 class Loader:
     """Loads counting models, and keeps what was loaded."""
 
@@ -338,9 +341,9 @@ class Loader:
 def test_a_model_is_loaded_once_and_cached_for_each_user(tmp_path: Path) -> None:
     load, told = Loader(), list[tuple[str, int, int]]()
     pool = ModelPool(load, tmp_path, lambda what, done, total: told.append((what, done, total)))
-    ann, student = (pool.get("small", "auto", "cpu", user) for user in ("ann", "student"))
-    assert pool.get("small", "auto", "cpu", "ann") is ann
-    assert pool.get("small", "float32", "cpu", "ann") is not ann
+    ann, student = (pool.get("small", user, OPTIONS) for user in ("ann", "student"))
+    assert pool.get("small", "ann", OPTIONS) is ann
+    assert pool.get("small", "ann", {**OPTIONS, "dtype": "float32"}) is not ann
     assert load.loaded == [("small", "auto", "cpu"), ("small", "float32", "cpu")]
     assert told == [("loading small", 0, 1), ("loading small", 1, 1)] * 2
     ann.generate(["text"], GREEDY)
@@ -352,13 +355,13 @@ def test_a_model_is_loaded_once_and_cached_for_each_user(tmp_path: Path) -> None
 def test_a_later_pool_finds_what_an_earlier_one_asked(tmp_path: Path) -> None:
     for cached_calls in (0, 1):
         pool = ModelPool(Loader(), tmp_path, lambda *_: None)
-        pool.get("small", "auto", "cpu", "ann").generate(["text"], SAMPLED)
+        pool.get("small", "ann", OPTIONS).generate(["text"], SAMPLED)
         assert pool.usage().cached == cached_calls
 
 
 def test_jobs_side_by_side_answer_as_one_by_one(tmp_path: Path) -> None:
     pool = ModelPool(Loader(), tmp_path, lambda *_: None)
-    users = [pool.get("small", "auto", "cpu", f"user-{i}") for i in range(4)]
+    users = [pool.get("small", f"user-{i}", OPTIONS) for i in range(4)]
 
     def job(number: int) -> list[Completion]:
         said = users[number].generate([f"prompt {number}"], SAMPLED.with_seed(number))[0]

@@ -304,8 +304,8 @@ def test_teachers_and_student_may_be_different_models(tmp_path: Path) -> None:
     )
     run(settings, tmp_path / "run", load=load)
     assert sorted(loaded) == [
-        ("fake:copycat", {"dtype": "float32", "device": "auto"}),
-        ("fake:mixer", {"dtype": "auto", "device": "auto"}),
+        ("fake:copycat", {"dtype": "float32", "device": "auto", "memory": "auto"}),
+        ("fake:mixer", {"dtype": "auto", "device": "auto", "memory": "auto"}),
     ]
 
 

@@ -154,9 +154,9 @@ def arms_of(experiment: Experiment) -> list[Arm]:
 
 def controls_of(arms: Sequence[Arm]) -> list[Arm]:
     """Return one verbatim control for each different student: private examples word for word, the canary among them."""
-    controls: dict[tuple[str, str, str], Arm] = {}
+    controls: dict[tuple[int | str, ...], Arm] = {}
     for arm in arms:
-        student = (arm.student.model, arm.student.dtype, arm.student.device)
+        student = (arm.student.model, *arm.student.options().values())
         name = CONTROL if not controls else f"{CONTROL}-{len(controls) + 1}"
         shots = max((s for other in arms for s in other.shots), default=0) or arm.instruction.shots
         if student not in controls:
@@ -212,13 +212,13 @@ class _Auditor:
 
     def _connect(self, arm: Arm) -> None:
         """Load an arm's models, and refuse a student that cannot score."""
-        teachers = self._models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, "teacher-1")
+        teachers = self._models.get(arm.teachers.model, "teacher-1", arm.teachers.options())
         identities = {"teachers": teachers.identity, "student": self._student(arm).identity}
         self._folder.depends_on(f"audited models of {arm.name}", identities)
         check_scorer(self._student(arm))
 
     def _student(self, arm: Arm) -> Any:
-        return self._models.get(arm.student.model, arm.student.dtype, arm.student.device, "student")
+        return self._models.get(arm.student.model, "student", arm.student.options())
 
     def _block(self, arm: Arm, shots: int, numbers: Sequence[int]) -> Any:
         """Teach some trials side by side, then score them one by one; yields each as soon as it is done."""

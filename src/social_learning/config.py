@@ -56,11 +56,16 @@ class Data(_Table):
 
 
 class ModelTable(_Table):
-    """What loads a model: its name, number format and device; see `load_model`."""
+    """What loads a model: its name, number format, device, and memory for a batch; see `load_model`."""
 
     model: str = DEFAULT_MODEL
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
+    memory: int | str = "auto"
+
+    def options(self) -> dict[str, int | str]:
+        """Return what `load_model` takes besides the name."""
+        return {"dtype": self.dtype, "device": self.device, "memory": self.memory}
 
 
 class Teachers(ModelTable):

@@ -92,8 +92,8 @@ def teach_and_test(
     silos = silos_for(experiment, arm, corpus, key.repeat)
     left: list[Departure] = []
     teachers = {silo.name: teacher_for(experiment, arm, silo, models, key.repeat, left.append) for silo in silos}
-    student_model = models.get(arm.student.model, arm.student.dtype, arm.student.device, "student")
-    teacher_model = models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, silos[0].name)
+    student_model = models.get(arm.student.model, "student", arm.student.options())
+    teacher_model = models.get(arm.teachers.model, silos[0].name, arm.teachers.options())
     folder.depends_on(f"models of {arm.name}", {"teachers": teacher_model.identity, "student": student_model.identity})
 
     used, started = models.usage(), time.perf_counter()
@@ -143,7 +143,7 @@ def teacher_for(
         guards.append(NoSharedItems("names"))
     return Teacher(
         silo,
-        models.get(arm.teachers.model, arm.teachers.dtype, arm.teachers.device, silo.name),
+        models.get(arm.teachers.model, silo.name, arm.teachers.options()),
         guards=guards,
         seed=child_seed(experiment.seed, "teacher", silo.name, repeat),
         allow_originals=arm.method == "original",

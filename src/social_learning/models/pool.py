@@ -1,6 +1,6 @@
 """The model pool: each model of a run loaded once, when first needed, and wrapped in the call cache of whoever uses it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol as Interface
 from typing import runtime_checkable
@@ -10,7 +10,9 @@ from social_learning.models.cache import CachedModel, CallCache
 from social_learning.models.lockstep import LockstepModel, Result, Together
 
 Load = Callable[..., LanguageModel]
-"""Loads a model by name; takes the options `dtype` and `device`."""
+"""Loads a model by name; takes the options of `load_model`."""
+
+Options = Mapping[str, int | str]
 
 
 @runtime_checkable
@@ -21,8 +23,11 @@ class TellsProgress(Interface):
         """Have `progress` told what is going on, how much of it is done, and of how much."""
 
 
+_Spec = tuple[str, tuple[tuple[str, int | str], ...]]
+
+
 class ModelPool:
-    """Models by name, number format and device, and by user.
+    """Models by name and options, and by user.
 
     Every user has a private folder below `private`, with its own call cache: a teacher's prompts and raw outputs are
     private to its silo, and the student's answers may repeat what an `original` lesson told it. `progress` is told
@@ -33,24 +38,24 @@ class ModelPool:
         self._load = load
         self._private = private
         self._progress = progress
-        self._loaded: dict[tuple[str, str, str], LanguageModel] = {}
-        self._wrapped: dict[tuple[str, str, str, str], CachedModel] = {}
+        self._loaded: dict[_Spec, LanguageModel] = {}
+        self._wrapped: dict[tuple[_Spec, str], CachedModel] = {}
 
-    def get(self, name: str, dtype: str, device: str, user: str) -> CachedModel:
+    def get(self, name: str, user: str, options: Options) -> CachedModel:
         """Return a model for one user."""
-        spec = (name, dtype, device)
-        if (*spec, user) not in self._wrapped:
+        spec: _Spec = (name, tuple(options.items()))
+        if (spec, user) not in self._wrapped:
             if spec not in self._loaded:
                 self._progress(f"loading {name}", 0, 1)
-                model = self._load(name, dtype=dtype, device=device)
+                model = self._load(name, **options)
                 if isinstance(model, TellsProgress):
                     model.report_to(self._progress)
                 self._loaded[spec] = LockstepModel(model) if isinstance(model, BatchingModel) else model
                 self._progress(f"loading {name}", 1, 1)
             self._private.mkdir(parents=True, exist_ok=True, mode=0o700)
             cache = CallCache(self._private / user / "calls.sqlite")
-            self._wrapped[*spec, user] = CachedModel(self._loaded[spec], cache)
-        return self._wrapped[*spec, user]
+            self._wrapped[spec, user] = CachedModel(self._loaded[spec], cache)
+        return self._wrapped[spec, user]
 
     def usage(self) -> Usage:
         """Return what all models together were asked so far."""
