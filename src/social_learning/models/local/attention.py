@@ -19,6 +19,11 @@ from social_learning.models.local.plan import Row, by_length
 
 IMPLEMENTATION = "social_learning_shared_prefix"
 
+CAUSAL_FROM = 512
+"""From this length on, rows without branches skip what they do not see. Below, a mask is faster: heads that share keys then
+stand in one list of queries.
+"""
+
 
 @dataclass(slots=True)
 class Prefix:
@@ -62,7 +67,7 @@ class _Set:
     """Rows of similar length that attend together, padded at the right.
 
     `index` (rows x width) holds the tokens' places in the line, any place for padding; `real` tells which of them are
-    tokens; `mask` (rows, 1, width, width) is 0 where a token sees another and -inf elsewhere, None for plain causal rows.
+    tokens; `mask` (rows, 1, width, width) is 0 where a token sees another and -inf elsewhere, None for long rows without branches.
     """
 
     rows: int
@@ -97,7 +102,8 @@ class Packing:
                 width = lengths[numbers[0]]
                 real = np.arange(width) < np.array([[lengths[number]] for number in numbers])
                 index = np.where(real, starts[numbers][:, None] + np.arange(width), 0)
-                mask = None if chain else _hide(~_ancestors([rows[n] for n in numbers], width).to(device), dtype)
+                causal = chain and width >= CAUSAL_FROM
+                mask = None if causal else _hide(~_ancestors([rows[n] for n in numbers], width).to(device), dtype)
                 flat = [torch.from_numpy(array.reshape(-1)).to(device) for array in (index, real)]
                 self._sets.append(_Set(len(numbers), flat[0], flat[1], mask))
 
