@@ -93,7 +93,7 @@ def cases(model: LanguageModel, tokenizer: Tokenizer) -> Iterator[Case]:
     one = [_text(2600, 0)]
     several = [_text(430, number) for number in range(1, 9)]
     for name, prompts in (("prefill, one prompt", one), ("prefill, 8 prompts", several)):
-        fed = tuple(tokenizer.for_generation(prompt) for prompt in prompts)
+        fed = tuple(tokenizer.for_generation(prompts))
 
         def prefill(prompts: list[str] = prompts) -> object:
             return model.generate(prompts, Sampling(max_tokens=1))
@@ -106,7 +106,7 @@ def cases(model: LanguageModel, tokenizer: Tokenizer) -> Iterator[Case]:
         "scoring after one prompt": [(shared, "\n\n" + _text(25, 300 + number)) for number in range(128)],
     }
     for name, some in pairs.items():
-        sequences = [tokenizer.for_scoring(prompt, continuation) for prompt, continuation in some]
+        sequences = tokenizer.for_scoring(some)
         fed = tuple(sequence.ids[:-1] for sequence in sequences)
         read = sum(len(sequence.ids) - sequence.start for sequence in sequences)
 

@@ -136,19 +136,23 @@ class Engine:
         return dict(zip(reads, self._read(line, list(reads.values())), strict=True))
 
     def _read(self, states: Tensor, reads: Sequence["_Read"]) -> list[Scored]:
-        """Score sequences from hidden states."""
-        places = [place for read in reads for place in read.places()]
-        logprobs: list[float] = []
-        greedy: list[bool] = []
-        for first in range(0, len(places), self._room.logits):
-            index, targets = torch.tensor(places[first : first + self._room.logits], device=self.device).unbind(1)
+        """Score sequences from hidden states; a state that several of them read gets its logits once."""
+        places = np.array([place for read in reads for place in read.places()])
+        distinct, inverse = np.unique(places[:, 0], return_inverse=True)
+        order = np.argsort(inverse, kind="stable")
+        logprobs, greedy = np.zeros(len(places)), np.zeros(len(places), dtype=bool)
+        for first in range(0, len(distinct), self._room.logits):
+            last = min(first + self._room.logits, len(distinct))
+            index = torch.from_numpy(distinct[first:last]).to(self.device)
             logits = torch.log_softmax(self._head(states[index]).float(), dim=-1)
-            logprobs.extend(logits.gather(1, targets[:, None]).squeeze(1).tolist())
-            greedy.extend((logits.max(dim=-1).indices == targets).tolist())
+            here = order[slice(*np.searchsorted(inverse[order], (first, last)))]
+            rows, targets = (torch.from_numpy(n).to(self.device) for n in (inverse[here] - first, places[here, 1]))
+            logprobs[here] = logits[rows, targets].cpu().numpy()
+            greedy[here] = (logits.max(dim=-1).indices[rows] == targets).cpu().numpy()
         results, taken = [], 0
         for read in reads:
             end = taken + len(read.sequence.ids) - read.sequence.start
-            results.append((logprobs[taken:end], all(greedy[taken:end])))
+            results.append((logprobs[taken:end].tolist(), bool(greedy[taken:end].all())))
             taken = end
         return results
 

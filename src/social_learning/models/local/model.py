@@ -76,7 +76,7 @@ class LocalModel:
         answers: list[list[list[Completion]]] = [[] for _ in calls]
         for (sampling, samples), numbers in alike.items():
             asked = [(n, prompt) for n in numbers for prompt in calls[n].prompts]
-            ids = [self._tokenizer.for_generation(prompt) for _, prompt in asked]
+            ids = self._tokenizer.for_generation([prompt for _, prompt in asked])
             for tokens in ids:
                 self._check_length(len(tokens), sampling.max_tokens)
             seeds = [calls[n].sampling.seed for n, _ in asked]
@@ -87,7 +87,7 @@ class LocalModel:
 
     def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
         """Return the log-likelihood of each continuation after its prompt; see LanguageModel."""
-        sequences = [self._tokenizer.for_scoring(prompt, continuation) for prompt, continuation in pairs]
+        sequences = self._tokenizer.for_scoring(pairs)
         for sequence in sequences:
             self._check_length(len(sequence.ids), 0)
         scored = self._engine.score(sequences)
