@@ -37,6 +37,8 @@ SECONDS = 1.0
 """For how long each product is repeated; its fastest run counts."""
 
 REPEATS = 3
+PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::linear", "aten::baddbmm"}
+"""What the profiler calls matrix products; of attention, only the kernel with that word in its name counts as such."""
 ASKED = 0.6
 
 
@@ -123,6 +125,21 @@ def _text(words: int, number: int) -> str:
     return " ".join(generator(0, "peak", number).choice(pool, size=words))
 
 
+def time_by_kind(work: Callable[[], object]) -> dict[str, float]:
+    """Return the seconds that a piece of work spends in matrix products, in attention, and in everything else."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if torch.cuda.is_available():
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities) as profile:
+        work()
+    seconds = dict.fromkeys(("products", "attention", "other"), 0.0)
+    for event in profile.key_averages():
+        name = event.key.lower()
+        kind = "attention" if "attention" in name else "products" if name in PRODUCTS or "gemm" in name else "other"
+        seconds[kind] += (event.self_cpu_time_total + event.self_device_time_total) / 1e6
+    return seconds
+
+
 def measured(case: Case, shape: Shape, peak: float, device: str) -> dict[str, Any]:
     """Return the counts, time and rates of one case; the fastest of a few runs after one to warm up."""
     count: Distinct = distinct(case.fed)
@@ -140,6 +157,7 @@ def measured(case: Case, shape: Shape, peak: float, device: str) -> dict[str, An
         "attention_flops": attention,
         "of_peak": (products + attention) / seconds / peak,
         "of_peak_without_attention": products / seconds / peak,
+        "profile": time_by_kind(case.call),
     }
 
 

@@ -22,8 +22,8 @@ from social_learning.errors import UserError
 from social_learning.records import write_file
 
 RESULTS = Path(__file__).parent / "results"
-SCRIPTS = ("peak", "growth")
-"""What measures our own engine alone, each a program of its own."""
+SCRIPTS = ("counts", "peak", "growth")
+"""What counts or measures our own engine alone, each a program of its own."""
 
 app = typer.Typer(add_completion=False)
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.tables
 
-NAME is `table` (ours against the peers), `machine`, `peak`, or a part of the growth: shots, rows, canaries, teachers, memory.
+NAME is `table` (ours against the peers), `machine`, `counts`, `peak`, or a part of the growth: shots, rows, canaries, teachers, memory.
 Where nothing was measured yet, the place says so.
 """
 
@@ -34,7 +34,9 @@ def content(name: str, results: Path = RESULTS) -> str:
     measured = json.loads(file.read_text()) if file.is_file() else {}
     if name in GROWTH:
         return _rows(measured[name]) if name in measured else NOTHING
-    return _peak(measured) if measured else NOTHING
+    if not measured:
+        return NOTHING
+    return _rows(measured["counts"]) if name == "counts" else _peak(measured)
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> str:
@@ -69,11 +71,16 @@ def _peak(measured: Mapping[str, Any]) -> str:
                 "tokens/s": round(case["tokens_per_second"]),
                 "of peak, %": round(100 * case["of_peak"]),
                 "without attention, %": round(100 * case["of_peak_without_attention"]),
+                "time in products, attention, other, %": _shares(case["profile"]),
             }
             for case in told["cases"]
         ]
         lines.append(_rows(rows))
     return "\n".join(lines)
+
+
+def _shares(seconds: Mapping[str, float]) -> str:
+    return " / ".join(f"{100 * part / sum(seconds.values()):.0f}" for part in seconds.values())
 
 
 def _rows(told: Sequence[Mapping[str, Any]]) -> str:

@@ -183,7 +183,10 @@ def test_every_distinct_token_is_computed_once_and_read_where_needed(tmp_path: P
     questions = [f"{LESSON}\n\nText: {'so ' * n}{n}\nClass:" for n in range(8)]
     pairs = [(question, label) for question in questions for label in (" spam", " not spam")]
     ids = [tuple(loaded.tokenizer(prompt + label).input_ids) for prompt, label in pairs]
-    assert sum(score.tokens for score in model.score(pairs)) == sum(read) == 8 * (5 + 9)
+    assert sum(score.tokens for score in model.score(pairs)) == 8 * (len(" spam") + len(" not spam"))
+    assert sum(read) == 8 * (
+        len(" spam") + len(" not spam") - 2
+    )  # both are read where the blank and the next letter begin
     distinct = len({row[:end] for row in ids for end in range(1, len(row))})
     assert distinct <= sum(computed) <= 1.01 * distinct  # a token or two are cheaper done again than masked
     computed.clear()
