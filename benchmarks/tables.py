@@ -2,7 +2,8 @@
 
     .venv/bin/python -m benchmarks.tables
 
-NAME is `table` (ours against the peers), `machine`, `counts`, `peak`, or a part of the growth: shots, rows, canaries, teachers, memory.
+NAME is `table` (ours against the peers), `machine`, `counts`, `peak`, or a part of the growth: shots, rows, canaries, teachers,
+memory.
 Where nothing was measured yet, the place says so.
 """
 

@@ -22,6 +22,7 @@ from transformers import (
 
 from social_learning.errors import ContextLengthError, ModelError
 from social_learning.models.base import ChatTurn, Completion, GenerateCall, LanguageModel, Sampling
+from social_learning.models.local.attention import explicit_attention
 from social_learning.models.local.engine import Engine
 from social_learning.models.local.loading import load
 from social_learning.models.local.memory import parse_limit
@@ -351,6 +352,21 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(
     most = 0
     with pytest.raises(ModelError, match="not even one prompt at a time"):
         model.generate(long, sampling, 2)
+
+
+@pytest.mark.parametrize("block", [1, 200, 2**26])
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_written_out_equals_the_kernel(causal: bool, block: int) -> None:
+    random = torch.Generator().manual_seed(2)
+    query, key, value = (torch.randn(3, 4, 9, 8, generator=random) for _ in range(3))
+    hidden = torch.rand(3, 1, 9, 9, generator=random) < 0.4
+    hidden[..., range(9), range(9)] = False
+    mask = None if causal else torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    out, weight = kernel(query, key, value, is_causal=causal, attn_mask=mask, scale=0.3)
+    ours, log_sum = explicit_attention(query, key, value, mask, 0.3, causal, block)
+    assert torch.allclose(ours, out, atol=1e-5)
+    assert torch.allclose(log_sum, weight, atol=1e-5)
 
 
 # Sampling against its definition

@@ -24,6 +24,9 @@ CAUSAL_FROM = 512
 stand in one list of queries.
 """
 
+BLOCK = 2**26
+"""How many attention scores (float32) are held at once where they are written out."""
+
 
 @dataclass(slots=True)
 class Prefix:
@@ -271,10 +274,32 @@ def _weighted(
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         out, weight = flash(query, key, value, is_causal=causal, attn_mask=mask, scale=scaling)
         return out, weight
-    scores = (query @ key.transpose(-1, -2)).float() * scaling
-    if causal:
-        scores = scores + scores.new_full(scores.shape[-2:], float("-inf")).triu(1)
-    if mask is not None:
-        scores = scores + mask
-    weight = torch.logsumexp(scores, dim=-1)
-    return torch.exp(scores - weight[..., None]).to(value.dtype) @ value, weight
+    return explicit_attention(query, key, value, mask, scaling, causal)
+
+
+def explicit_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scaling: float,
+    causal: bool = False,
+    block: int = BLOCK,
+) -> tuple[Tensor, Tensor]:
+    """Attention with a float32 softmax written out, for devices without a kernel that also returns log-sum-exps.
+
+    As `_weighted`; at most `block` scores are held at once, or those of one query per row and head.
+    """
+    rows, heads, queries, _ = query.shape
+    step = max(block // (rows * heads * key.shape[2]), 1)
+    outs, weights = [], []
+    for first in range(0, queries, step):
+        here = slice(first, first + step)
+        scores = (query[:, :, here] @ key.transpose(-1, -2)).float() * scaling
+        if causal:
+            scores = scores + scores.new_full(scores.shape[-2:], float("-inf")).triu(1 + first)
+        if mask is not None:
+            scores = scores + mask[:, :, here]
+        weights.append(torch.logsumexp(scores, dim=-1))
+        outs.append(torch.exp(scores - weights[-1][..., None]).to(value.dtype) @ value)
+    return torch.cat(outs, dim=2), torch.cat(weights, dim=2)
