@@ -3,9 +3,11 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,15 +97,7 @@ class Bench:
         command = [*program, str(self._file), str(self._out), *told, "--units", str(units), *(more or [])]
         self._out.unlink(missing_ok=True)
         try:
-            subprocess.run(
-                command,
-                cwd=ROOT,
-                env={**os.environ, **OFFLINE},
-                timeout=self.setting.timeout,
-                check=True,
-                capture_output=True,
-                text=True,
-            )
+            run_group(command, self.setting.timeout)
             result: dict[str, Any] = json.loads(self._out.read_text(encoding="utf-8"))
         except subprocess.TimeoutExpired:
             raise RunnerError(f"not done after {self.setting.timeout:.0f} s") from None
@@ -112,6 +106,29 @@ class Bench:
         except (OSError, ValueError) as error:
             raise RunnerError(f"wrote no result ({error})") from None
         return {**result, "command": shlex.join(_short(part) for part in command)}
+
+
+def run_group(command: Sequence[str], timeout: float) -> None:
+    """Run a program, and end it with all that it started where it takes too long or we are interrupted.
+
+    Raises subprocess.TimeoutExpired, and CalledProcessError where it fails.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **OFFLINE},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as program:
+        try:
+            _, errors = program.communicate(timeout=timeout)
+        except BaseException:
+            os.killpg(program.pid, signal.SIGKILL)
+            raise
+    if program.returncode:
+        raise subprocess.CalledProcessError(program.returncode, command, stderr=errors)
 
 
 def measure(
@@ -212,8 +229,10 @@ def last_line(text: str) -> str:
 
 
 def _short(part: str) -> str:
-    """A path as it can be told to others: relative to the repository, or with the user's home as `~`."""
+    """A path as it can be told to others: relative to the repository, with the user's home as `~`, a passing file's name."""
     home = str(Path.home())
+    if part.startswith(tempfile.gettempdir()):
+        return Path(part).name
     if part.startswith(str(ROOT)):
         return str(Path(part).relative_to(ROOT))
     return part.replace(home, "~", 1) if part.startswith(home) else part

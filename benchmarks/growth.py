@@ -30,7 +30,7 @@ from social_learning.records import write_file
 RESULTS = Path(__file__).parent / "results"
 SHOTS = (0, 1, 2, 4, 8, 16, 32)
 ROWS = (25, 50, 100, 200, 400)
-CANARIES = (25, 50, 100, 200, 400)
+CANARIES = (10, 25, 50, 100)
 TEACHERS = (1, 10, 100, 1000)
 LIMITS = ("64 MiB", "128 MiB", "256 MiB", "512 MiB", "1 GiB")
 ROWS_WHILE_SHOTS_GROW = 50
@@ -123,7 +123,9 @@ def main(
     device: Annotated[str, typer.Option()] = "cpu",
     dtype: Annotated[str, typer.Option()] = "bfloat16",
     out: Annotated[Path, typer.Option()] = RESULTS,
-    only: Annotated[str, typer.Option(help="shots, rows, canaries, teachers or memory; with commas")] = "",
+    only: Annotated[
+        str, typer.Option(help="shots, rows, canaries, teachers or memory, with commas; the others stay as they are")
+    ] = "",
     scale: Annotated[float, typer.Option(help="a share of all sizes, for a quick look")] = 1.0,
 ) -> None:
     """Measure, print, write."""
@@ -149,7 +151,9 @@ def main(
     except UserError as error:
         raise SystemExit(f"error: {error}") from None
     facts = {"machine": machine.facts(), "model": model, "dtype": dtype, "device": device, "scale": scale}
-    write_file(out / "growth.json", json.dumps({**facts, **told}, indent=2) + "\n")
+    file = out / "growth.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if only and file.is_file() else {}
+    write_file(file, json.dumps({**before, **facts, **told}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def main(
     model: Annotated[str, typer.Option()] = "smollm2-135m-instruct",
     device: Annotated[str, typer.Option()] = "cpu",
     out: Annotated[Path, typer.Option()] = RESULTS,
-    dtypes: Annotated[str, typer.Option(help="number formats, with commas")] = "bfloat16,float32",
+    dtypes: Annotated[str, typer.Option(help="number formats, with commas; float32 takes minutes")] = "bfloat16",
 ) -> None:
     """Measure, print, write."""
     shape = Shape.of(json.loads((Path(machine.weights(model)[0]) / "config.json").read_text()))

@@ -1,6 +1,8 @@
 """The benchmark's pure parts: works, counting, comparison, tables. Nothing is timed here."""
 
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks import table, tables
 from benchmarks.canaries import PATTERNS, canaries, most_common
-from benchmarks.compare import LM_EVAL, Peer, agreement, compared, without_content
+from benchmarks.compare import LM_EVAL, Peer, agreement, compared, run_group, without_content
 from benchmarks.flops import Shape, distinct
 from benchmarks.overhead import teach
 from benchmarks.work import GenerateWork, ScoreWork, read_work, write_work
@@ -170,6 +172,24 @@ def test_sampled_texts_are_compared_by_time_per_token() -> None:
     row = compared(work, result(1.0, 1, new_tokens=8), result(2.0, 1, new_tokens=4), Peer("peer", "x", 3))
     assert row["ratio"] == pytest.approx(4.0)
     assert row["agreement"] == {}
+
+
+def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_group(["sh", "-c", f"sleep 600 & echo $! > '{told}'; wait"], timeout=2)
+    until = time.monotonic() + 20
+    while _runs(int(told.read_text())):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there and is not just waiting to be buried."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_results_keep_no_content() -> None:
