@@ -129,7 +129,7 @@ def test_unknown_names_and_options_are_refused() -> None:
         load_model("fake:parrot")
     with pytest.raises(ModelError, match="no fake named 'fake:parrot'"):
         load_token_counter("fake:parrot")
-    with pytest.raises(ModelError, match="unknown model option 'dtyp': local models take dtype and device"):
+    with pytest.raises(ModelError, match="unknown model option 'dtyp': local models take dtype, device and memory"):
         load_model("some/model", dtyp="float32")
 
 
