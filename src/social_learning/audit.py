@@ -33,7 +33,7 @@ from social_learning.report import write_audit_report
 from social_learning.seeds import child_seed, generator
 from social_learning.transports.local import drive_all
 
-AT_ONCE = 8
+AT_ONCE = 16
 """How many trials are taught side by side: their teachers' calls go through a model as one batch."""
 
 TRIAL_COLUMNS = (

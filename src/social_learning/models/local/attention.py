@@ -1,12 +1,12 @@
 """Attention over shared prefixes: many rows read one copy of the keys and values that their prompts have in common.
 
 All tokens of a forward pass stand in one line, without padding. transformers calls `shared_prefix_attention` in every
-layer and passes it what the tokens attend to: `Packing` when rows are computed, `Cache` when they are decoded. Either
+layer and passes it what the tokens attend to: `Packing` when rows are computed, `Cache` (decoding.py) when they are decoded. Either
 computes each token's attention to its own row; all queries of a prefix attend to it as one long list, and the two
 softmaxes are merged exactly through their log-sum-exps (Juravsky et al., "Hydragen", arXiv 2402.05099).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
@@ -37,32 +37,22 @@ class Prefix:
     values: list[Tensor] = field(default_factory=list)
 
 
-Span = tuple[Prefix | None, slice]
-"""A prefix, and the tokens of the line that continue it."""
+Shared = tuple[slice | Tensor, Tensor, Tensor]
+"""Attention to prefixes: which tokens of the line it is for, their outputs (tokens, heads, size), and the log-sum-exps of their
+scores (tokens, heads), float32.
+"""
 
 
 class Attended(Protocol):
     """What the tokens of one forward pass attend to."""
 
-    @property
-    def spans(self) -> Sequence[Span]:
-        """Which tokens continue which prefix."""
+    def shared(self, layer: int, query: Tensor, scaling: float) -> Iterator[Shared]:
+        """Yield the attention of all tokens that continue prefixes. `query` is (heads, tokens, size)."""
 
     def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
         """Return attention of each token to its own row (tokens, heads, size), and the log-sum-exp of its scores
         (tokens, heads), float32. `query` is (heads, tokens, size), `key` and `value` are (kv heads, tokens, size).
         """
-
-
-def spans_of(prefixes: Sequence[Prefix | None], lengths: Sequence[int]) -> list[Span]:
-    """Return the spans of rows of the given lengths, one prefix a row; neighbours with one prefix are one span."""
-    spans: list[Span] = []
-    end = 0
-    for _, rows in groupby(range(len(lengths)), key=lambda row: id(prefixes[row])):
-        numbers = list(rows)
-        first, end = end, end + sum(lengths[row] for row in numbers)
-        spans.append((prefixes[numbers[0]], slice(first, end)))
-    return spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +81,7 @@ class Packing:
         dtype: torch.dtype,
     ) -> None:
         lengths = [len(row.tokens) for row in rows]
-        self.spans = spans_of(prefixes, lengths)
+        self._spans = _spans(prefixes, lengths)
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         self._keep = keep
@@ -106,9 +96,15 @@ class Packing:
                 real = np.arange(width) < np.array([[lengths[number]] for number in numbers])
                 index = np.where(real, starts[numbers][:, None] + np.arange(width), 0)
                 causal = chain and width >= CAUSAL_FROM
-                mask = None if causal else _hide(~_ancestors([rows[n] for n in numbers], width).to(device), dtype)
+                mask = None if causal else hide(~_ancestors([rows[n] for n in numbers], width).to(device), dtype)
                 flat = [torch.from_numpy(array.reshape(-1)).to(device) for array in (index, real)]
                 self._sets.append(_Set(len(numbers), flat[0], flat[1], mask))
+
+    def shared(self, layer: int, query: Tensor, scaling: float) -> Iterator[Shared]:
+        """See Attended; one item for each prefix."""
+        for prefix, span in self._spans:
+            out, weight = _attend_prefix(query[:, span], prefix.keys[layer], prefix.values[layer], scaling)
+            yield span, out, weight
 
     def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
         """See Attended. Where asked to, keeps keys and values of all tokens, per layer, in `keys` and `values`."""
@@ -120,13 +116,27 @@ class Packing:
         out = query.new_empty(tokens, heads, size)
         weight = torch.empty(tokens, heads, device=query.device)
         for alike in self._sets:
-            some, log_sum = _attend(
+            some, log_sum = attend(
                 _rows(query, alike), _rows(key, alike), _rows(value, alike), alike.mask, scaling, alike.mask is None
             )
             places = alike.index[alike.real]
             out[places] = some.transpose(1, 2).reshape(-1, heads, size)[alike.real]
             weight[places] = log_sum.transpose(1, 2).reshape(-1, heads)[alike.real]
         return out, weight
+
+
+def _spans(prefixes: Sequence[Prefix | None], lengths: Sequence[int]) -> list[tuple[Prefix, slice]]:
+    """Return which tokens continue which prefix, for rows of the given lengths, one prefix a row; neighbours with one
+    prefix are one span.
+    """
+    spans: list[tuple[Prefix, slice]] = []
+    end = 0
+    for _, rows in groupby(range(len(lengths)), key=lambda row: id(prefixes[row])):
+        numbers = list(rows)
+        first, end = end, end + sum(lengths[row] for row in numbers)
+        if prefix := prefixes[numbers[0]]:
+            spans.append((prefix, slice(first, end)))
+    return spans
 
 
 def _rows(tensor: Tensor, alike: _Set) -> Tensor:
@@ -136,7 +146,7 @@ def _rows(tensor: Tensor, alike: _Set) -> Tensor:
     return gathered.view(alike.rows, -1, heads, size).transpose(1, 2)
 
 
-def _hide(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+def hide(hidden: Tensor, dtype: torch.dtype) -> Tensor:
     """Return what is added to scores so that the hidden ones do not count."""
     return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, float("-inf"))
 
@@ -153,70 +163,6 @@ def _ancestors(rows: Sequence[Row], width: int) -> Tensor:
     return torch.from_numpy(visible[:, None])
 
 
-class Cache:
-    """Keys and values of rows that are being decoded, in room that is set aside once; one new token a row and step.
-
-    `lengths` (rows,) says how many tokens of its own each row has so far. Rows of one prefix stand together.
-    """
-
-    def __init__(self, prefixes: Sequence[Prefix | None], lengths: Tensor, room: int) -> None:
-        self._prefixes = list(prefixes)
-        self.lengths = lengths
-        self._room = room
-        self.keys: list[Tensor] = []
-        self.values: list[Tensor] = []
-        self._mask: Tensor
-        self._find_spans()
-
-    def _find_spans(self) -> None:
-        self.spans = spans_of(self._prefixes, [1] * len(self._prefixes))
-        before = [prefix.length if prefix else 0 for prefix in self._prefixes]
-        self._before = torch.tensor(before, device=self.lengths.device)
-
-    def fill(self, rows: Tensor, places: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-        """Copy keys and values, per layer (kv heads, tokens, size), into the beginnings of `rows`.
-
-        `places` (rows, width) says which token stands where; what is beyond a row's length is not read.
-        """
-        for layer, (key, value) in enumerate(zip(keys, values, strict=True)):
-            if layer == len(self.keys):
-                shape = (len(self._prefixes), key.shape[0], self._room, key.shape[2])
-                self.keys.append(key.new_zeros(shape))
-                self.values.append(value.new_zeros(shape))
-            self.keys[layer][rows, :, : places.shape[1]] = key[:, places].transpose(0, 1)
-            self.values[layer][rows, :, : places.shape[1]] = value[:, places].transpose(0, 1)
-
-    def expect(self, dtype: torch.dtype) -> Tensor:
-        """Prepare for the next token of each row. Returns their positions in the whole text, shape (rows,)."""
-        self._slots = self.lengths[:, None, None, None]
-        width = int(self.lengths.max()) + 1
-        self._mask = _hide(torch.arange(width, device=self.lengths.device) > self._slots, dtype)
-        positions = self.lengths + self._before
-        self.lengths = self.lengths + 1
-        return positions
-
-    def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
-        """See Attended; the tokens are the next ones of the rows."""
-        heads, rows, size = query.shape
-        index = self._slots.expand(rows, key.shape[0], 1, size)
-        self.keys[layer].scatter_(2, index, key.transpose(0, 1)[:, :, None])
-        self.values[layer].scatter_(2, index, value.transpose(0, 1)[:, :, None])
-        width = self._mask.shape[-1]
-        keys, values = self.keys[layer][:, :, :width], self.values[layer][:, :, :width]
-        out, weight = _attend(query.transpose(0, 1)[:, :, None], keys, values, self._mask, scaling)
-        return out.view(rows, heads, size), weight.view(rows, heads)
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep the given rows, in the given order, which keeps rows of one prefix together."""
-        index = torch.tensor(rows, device=self.lengths.device)
-        self._prefixes = [self._prefixes[row] for row in rows]
-        self.lengths = self.lengths[index]
-        for layer in range(len(self.keys)):
-            self.keys[layer] = self.keys[layer][index]
-            self.values[layer] = self.values[layer][index]
-        self._find_spans()
-
-
 def shared_prefix_attention(
     module: torch.nn.Module,
     query: Tensor,
@@ -230,11 +176,9 @@ def shared_prefix_attention(
     attended: Attended = kwargs["attended"]
     layer: int = module.layer_idx  # type: ignore[assignment]  # nn.Module types every attribute as Tensor or Module
     out, weight = attended.own(layer, query[0], key[0], value[0], scaling)
-    for prefix, span in attended.spans:
-        if prefix is not None:
-            shared, log_sum = _attend_prefix(query[0, :, span], prefix.keys[layer], prefix.values[layer], scaling)
-            share = torch.sigmoid(weight[span] - log_sum)[..., None]
-            out[span] = torch.lerp(shared.float(), out[span].float(), share).to(out.dtype)
+    for tokens, shared, log_sum in attended.shared(layer, query[0], scaling):
+        share = torch.sigmoid(weight[tokens] - log_sum)[..., None]
+        out[tokens] = torch.lerp(shared.float(), out[tokens].float(), share).to(out.dtype)
     return out[None], None
 
 
@@ -243,11 +187,11 @@ def _attend_prefix(query: Tensor, key: Tensor, value: Tensor, scaling: float) ->
     heads, tokens, size = query.shape
     # Heads that share keys stand in one list of queries, so that keys are not copied.
     folded = query.reshape(1, key.shape[0], -1, size)
-    out, weight = _weighted(folded, key[None], value[None], None, scaling)
+    out, weight = weighted(folded, key[None], value[None], None, scaling)
     return out.reshape(heads, tokens, size).transpose(0, 1), weight.reshape(heads, tokens).transpose(0, 1)
 
 
-def _attend(
+def attend(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Attention of rows to themselves. Query (rows, heads, new, size), key and value (rows, kv heads, places, size),
@@ -257,14 +201,14 @@ def _attend(
     groups = heads // key.shape[1]
     if causal:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-        return _weighted(query, key, value, None, scaling, causal=True)
+        return weighted(query, key, value, None, scaling, causal=True)
     folded = query.reshape(rows, key.shape[1], groups * new, size)
     mask = mask.repeat(1, 1, groups, 1) if mask is not None and groups > 1 else mask
-    out, weight = _weighted(folded, key, value, mask, scaling)
+    out, weight = weighted(folded, key, value, mask, scaling)
     return out.reshape(rows, heads, new, size), weight.reshape(rows, heads, new)
 
 
-def _weighted(
+def weighted(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return attention output (rows, heads, queries, size) and the float32 log-sum-exp of its scores (rows, heads,
@@ -288,7 +232,7 @@ def explicit_attention(
 ) -> tuple[Tensor, Tensor]:
     """Attention with a float32 softmax written out, for devices without a kernel that also returns log-sum-exps.
 
-    As `_weighted`; at most `block` scores are held at once, or those of one query per row and head.
+    As `weighted`; at most `block` scores are held at once, or those of one query per row and head.
     """
     rows, heads, queries, _ = query.shape
     step = max(block // (rows * heads * key.shape[2]), 1)

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from social_learning.models.base import Sampling
-from social_learning.models.local.attention import Attended, Cache, Packing, Prefix
+from social_learning.models.local.attention import Attended, Packing, Prefix
+from social_learning.models.local.decoding import DROP_BELOW, Cache
 from social_learning.models.local.memory import halving, room
 from social_learning.models.local.plan import MIN_SHARED, Group, Row, Tokens, batches, group_by_prefix, pack
-from social_learning.models.local.sampling import choose, uniforms
+from social_learning.models.local.sampling import choose, totals, uniforms
 from social_learning.models.local.tokens import ScoringTokens
-
-DROP_BELOW = 0.8
-"""Ended rows leave a batch when no more than this share of it still goes on."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is going on (`scoring`, `generating`), how much of it is done, and of how much."""
@@ -144,11 +142,13 @@ class Engine:
         for first in range(0, len(distinct), self._room.logits):
             last = min(first + self._room.logits, len(distinct))
             index = torch.from_numpy(distinct[first:last]).to(self.device)
-            logits = torch.log_softmax(self._head(states[index]).float(), dim=-1)
+            logits = self._head(states[index])
+            most, total = totals(logits)
             here = order[slice(*np.searchsorted(inverse[order], (first, last)))]
             rows, targets = (torch.from_numpy(n).to(self.device) for n in (inverse[here] - first, places[here, 1]))
-            logprobs[here] = logits[rows, targets].cpu().numpy()
-            greedy[here] = (logits.max(dim=-1).indices[rows] == targets).cpu().numpy()
+            scored = logits[rows, targets].float()
+            logprobs[here] = (scored - total[rows]).cpu().numpy()
+            greedy[here] = (scored == most[rows]).cpu().numpy()
         results, taken = [], 0
         for read in reads:
             end = taken + len(read.sequence.ids) - read.sequence.start
@@ -181,7 +181,10 @@ class Engine:
             for member in sorted(group.members, key=lambda member: (-len(prompts[member]), member))
         ]
         own = {member: prompts[member][groups[number].shared :] for number, member in asked}
-        costs = [samples * (len(own[member]) + sampling.max_tokens) for _, member in asked]
+        costs = [
+            samples * (len(own[member]) + sampling.max_tokens) + groups[number].shared // len(groups[number].members)
+            for number, member in asked
+        ]
         results: dict[int, list[Draft]] = {}
 
         def write(batch: Sequence[int]) -> None:
@@ -190,6 +193,8 @@ class Engine:
             drafts = self._start(
                 [prefixes.get(group) for group, _ in here], [own[m] for _, m in here], samples, sampling
             )
+            # Only the last group can go on in the next batch; the others' beginnings live in the drafts' cache alone.
+            prefixes.keep({here[-1][0]})
             draws = [uniforms(seeds[m], sample, sampling.max_tokens) for _, m in here for sample in range(samples)]
             drafts.uniform = torch.from_numpy(np.stack(draws)).to(self.device)
             for place, (_, member) in enumerate(here):
@@ -239,7 +244,6 @@ class Engine:
             going = [row for row, draft in enumerate(rows.drafts) if not draft.stopped]
             if not going or step + 1 == sampling.max_tokens:
                 return
-            # Dropping rows copies what the others attend to: worth it only when enough have ended.
             if len(going) <= DROP_BELOW * len(rows.drafts):
                 tokens = tokens[torch.tensor(going, device=self.device)]
                 rows.select(going)

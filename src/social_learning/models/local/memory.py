@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 GIB = 2**30
 
-DEFAULT_LIMIT = GIB
+DEFAULT_LIMIT = 2 * GIB
 CUDA_DEFAULT_LIMIT = 16 * GIB
 
 MAX_TOKENS = 4096
@@ -60,7 +60,7 @@ def room(config: Any, dtype: torch.dtype, limit: int, device: str) -> Room:
 def parse_limit(memory: int | str, device: str) -> int:
     """Return a limit in bytes from a number of bytes, a text such as `512 MiB` or `2 GB`, or `auto`.
 
-    `auto` takes 1 GiB on CPU and 16 GiB on CUDA, but no more than half of what is free. Raises ModelError for anything
+    `auto` takes 2 GiB on CPU and 16 GiB on CUDA, but no more than half of what is free. Raises ModelError for anything
     else, and for limits below 1 MiB.
     """
     if memory == "auto":

@@ -144,7 +144,7 @@ def load_local(name: str, dtype: str = "auto", device: str = "auto", memory: int
     """Load a local model. `dtype`: auto, float32, bfloat16 or float16; `device`: auto, cpu, cuda, cuda:1, ...
 
     `auto` takes CUDA where there is one; and bfloat16 on CUDA and on processors that compute in it, float32 elsewhere.
-    `memory` limits what a batch takes besides the weights: bytes, a text as in `512 MiB`, or `auto` (1 GiB, on CUDA 16
+    `memory` limits what a batch takes besides the weights: bytes, a text as in `512 MiB`, or `auto` (2 GiB, on CUDA 16
     GiB, and at most half of what is free). Raises ModelError for a device, number format or limit that is not to be had.
     """
     where = _device(device)

@@ -10,10 +10,31 @@ from social_learning.seeds import generator
 CANDIDATES = 512
 """Top-p sets are looked for among this many most likely tokens first."""
 
+BLOCK = 16
+"""How many rows of logits are reduced at once on a processor: about as many as fit its cache."""
+
 
 def uniforms(seed: int, sample: int, tokens: int) -> np.ndarray:
     """Return the uniform numbers in [0, 1) of one sample, one per token; they depend on seed and sample number alone."""
     return generator(seed, "sample", sample).random(tokens)
+
+
+def totals(logits: Tensor, temperature: float = 1) -> tuple[Tensor, Tensor]:
+    """Return each row's largest logit, and the log-sum-exp of its logits divided by `temperature`; both (rows,), float32.
+
+    On a processor a few rows at a time: what is written between two steps stays in its cache.
+    """
+    step = BLOCK if logits.device.type == "cpu" else max(len(logits), 1)
+    most = torch.empty(len(logits), device=logits.device)
+    total = torch.empty_like(most)
+    room = torch.empty(min(step, len(logits)), logits.shape[1], device=logits.device)
+    for first in range(0, len(logits), step):
+        here = slice(first, first + step)
+        block = room[: len(logits[here])].copy_(logits[here])
+        most[here] = block.amax(dim=-1)
+        block.sub_(most[here, None]).div_(temperature).exp_()
+        total[here] = block.sum(dim=-1).log_().add_(most[here], alpha=1 / temperature)
+    return most, total
 
 
 def choose(logits: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,26 +43,30 @@ def choose(logits: Tensor, sampling: Sampling, uniform: Tensor) -> tuple[Tensor,
     `logits` (rows, vocabulary), `uniform` (rows,) in [0, 1). Returns token ids (rows,) and their natural
     log-probabilities (rows,) under the model itself: temperature 1, whole vocabulary, float32.
     """
-    logprobs = torch.log_softmax(logits.float(), dim=-1)
     if sampling.temperature == 0:
-        chosen, tokens = logprobs.max(dim=-1)
-        return tokens, chosen
-    probabilities = torch.softmax(logprobs / sampling.temperature, dim=-1)
-    tokens = _top_p(probabilities, sampling.top_p, uniform)
-    return tokens, logprobs.gather(1, tokens[:, None]).squeeze(1)
+        tokens = logits.argmax(dim=-1)
+    elif sampling.top_p == 1:
+        tokens = _pick(_probabilities(logits, sampling.temperature), uniform)
+    else:
+        tokens = _top_p(logits, sampling.temperature, sampling.top_p, uniform)
+    return tokens, logits.gather(1, tokens[:, None]).squeeze(1).float() - totals(logits)[1]
 
 
-def _top_p(probabilities: Tensor, top_p: float, uniform: Tensor) -> Tensor:
+def _probabilities(logits: Tensor, temperature: float) -> Tensor:
+    return torch.softmax(logits.float() / temperature, dim=-1)
+
+
+def _top_p(logits: Tensor, temperature: float, top_p: float, uniform: Tensor) -> Tensor:
     """Draw from the smallest set of most likely tokens whose probabilities sum to at least `top_p`."""
-    if top_p == 1:
-        return _pick(probabilities, uniform)
-    best, ids = probabilities.topk(min(CANDIDATES, probabilities.shape[1]), dim=-1)
-    reached = best.cumsum(dim=-1)
+    best, ids = logits.topk(min(CANDIDATES, logits.shape[1]), dim=-1)
+    total = totals(logits, temperature)[1]
+    likeliest = torch.exp(best.float() / temperature - total[:, None])
+    reached = likeliest.cumsum(dim=-1)
     # A token is in the set where the tokens before it do not reach `top_p`.
-    tokens = ids.gather(1, _pick(best * (reached - best < top_p), uniform)[:, None]).squeeze(1)
+    tokens = ids.gather(1, _pick(likeliest * (reached - likeliest < top_p), uniform)[:, None]).squeeze(1)
     short = reached[:, -1] < top_p
-    if ids.shape[1] < probabilities.shape[1] and bool(short.any()):
-        rows = probabilities[short]
+    if ids.shape[1] < logits.shape[1] and bool(short.any()):
+        rows = _probabilities(logits[short], temperature)
         tokens[short] = _pick(rows * (rows >= _threshold(rows, top_p)), uniform[short])
     return tokens
 
