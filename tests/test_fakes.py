@@ -11,7 +11,7 @@ from social_learning.errors import ModelError
 from social_learning.models.base import ChatTurn, Completion, LanguageModel, Sampling, Score, Usage
 from social_learning.models.fakes import CopycatModel, FakeModel, MixerModel
 from social_learning.models.registry import load_model, load_token_counter
-from social_learning.prompts.shots import label_first_prompt, new_example_prompt, question_prompt
+from social_learning.prompts.shots import label_first_prompt, lesson_prompt, new_example_prompt, question_prompt
 
 FAKES = (CopycatModel("fake:copycat"), MixerModel("fake:mixer"))
 SHOTS = "Text: win cash today\nClass: spam\n\nText: see you there\nClass: not spam\n\n"
@@ -91,7 +91,7 @@ def test_the_mixer_writes_new_examples_of_the_class_it_is_asked_for(phone_messag
 @both
 def test_questions_are_answered_as_alike_ones_were(model: FakeModel, phone_messages: Corpus) -> None:
     task, shots = phone_messages.task, phone_messages.train[:6]
-    prompts = [question_prompt(task, "Decide.", shots, shot.fields) for shot in shots]
+    prompts = [question_prompt(task, lesson_prompt(task, "Decide.", shots), shot.fields) for shot in shots]
     greedy = model.generate(prompts, Sampling(max_tokens=4, stop=("\n",)))
     assert [row[0].text.strip() for row in greedy] == [shot.answer for shot in shots]
     for prompt, shot in zip(prompts, shots, strict=True):

@@ -18,7 +18,7 @@ from social_learning.messages import RequestExamples, RequestInstruction, Reques
 from social_learning.models.base import ChatTurn, Completion, Prompt, Sampling, Score
 from social_learning.models.fakes import FakeModel
 from social_learning.prompts.instruction import instruction_request
-from social_learning.prompts.shots import label_first_prompt, new_example_prompt, question_prompt
+from social_learning.prompts.shots import label_first_prompt, lesson_prompt, new_example_prompt, question_prompt
 from social_learning.silo import Silo
 from social_learning.student import Student
 from social_learning.task import Example
@@ -120,7 +120,7 @@ def test_text_that_looks_like_a_template_is_only_text() -> None:
     assert rendered in instruction_request(SMS, [ODD])
     assert new_example_prompt(SMS, [ODD]) == f"{rendered}\n\nText:"
     assert (
-        question_prompt(SMS, "{text}", [ODD], ODD.fields)
+        question_prompt(SMS, lesson_prompt(SMS, "{text}", [ODD]), ODD.fields)
         == f"{{text}}\n\n{rendered}\n\n{rendered.removesuffix(' spam')}"
     )
     asked = "Class: spam\nText: {text} {examples} %s {{x}}\n\nClass: not spam\nText:"

@@ -476,3 +476,33 @@ def test_drafts_without_an_answer_are_completed_if_asked(complete: bool) -> None
     assert isinstance(reply, ReplyExamples)
     assert [example.answer for example in reply.examples] == ["lamp"] * (3 if complete else 0)
     assert reply.discarded == ({} if complete else {"malformed": 3})
+
+
+class CutOff(MixerModel):
+    """Writes on until its tokens run out, in the middle of a word; asked for an answer, it gives one."""
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        if sampling.temperature == 0:
+            return [[Completion(" 4", (-1.0,), "stop")] for _ in prompts]
+        return [[Completion("a night like any oth", (-1.0,), "length")] for _ in prompts]
+
+
+def test_a_draft_that_was_cut_off_is_completed_where_its_question_ends_in_a_gap() -> None:
+    lambada, gsm8k = BUILT_IN["lambada"].task, BUILT_IN["gsm8k"].task
+    assert lambada.ends_in_gap
+    assert not any(BUILT_IN[name].task.ends_in_gap for name in ("gsm8k", "boolq", "sms_spam"))
+    silos = [
+        Silo("ann", task, [task.example({**fields, "answer": answer}) for _ in range(4)])
+        for task, fields, answer in (
+            (lambada, {"passage": "she took the lamp and lit the"}, "lamp"),
+            (gsm8k, {"question": "How many are 2 and 2?"}, "2 and 2 are 4\n#### 4"),
+        )
+    ]
+    request = RequestExamples(round=0, count=1, shots=2, samples=1, complete=True)
+    replies = [Teacher(silo, CutOff("cut off")).answer(request) for silo in silos]
+    assert [
+        [example.fields for example in reply.examples] for reply in replies if isinstance(reply, ReplyExamples)
+    ] == [
+        [{"passage": "a night like any"}],
+        [],
+    ]

@@ -4,7 +4,6 @@ import json
 from typing import Literal, get_args
 
 from social_learning.lesson import Lesson
-from social_learning.prompts.shots import question_prompt
 from social_learning.task import ANSWER
 
 Form = Literal["text", "chat-jsonl", "dspy", "dataset"]
@@ -24,7 +23,7 @@ def export(lesson: Lesson, form: Form) -> str:
 
 def _text(lesson: Lesson) -> str:
     fields = {name: "{" + name + "}" for name in lesson.task.field_names}
-    return question_prompt(lesson.task, lesson.instruction, lesson.examples, fields) + "\n"
+    return lesson.prompt(fields) + "\n"
 
 
 def _chat(lesson: Lesson) -> str:

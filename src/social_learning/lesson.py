@@ -1,6 +1,7 @@
 """Lesson: what a student learned, and how it becomes a prompt."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -43,9 +44,9 @@ class Lesson(BaseModel):
 
     def prompt(self, fields: Mapping[str, str]) -> str:
         """Return what the student's model reads for a question: the lesson, then the question."""
-        return question_prompt(self.task, self.instruction, self.examples, fields)
+        return question_prompt(self.task, self.text, fields)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """What the student's model reads before the question; empty for the empty lesson."""
         return lesson_prompt(self.task, self.instruction, self.examples)

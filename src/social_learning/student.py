@@ -77,15 +77,21 @@ class Student:
         pools = {name: [word for text in texts for word in text] for name, texts in words.items()}
         sizes = {name: max(1, round(len(pools[name]) / len(examples))) for name in names}
         return [
-            {name: " ".join(rng.choice(pools[name], size=sizes[name]).tolist()) for name in names}
+            {
+                name: " ".join(
+                    pools[name][place] for place in rng.integers(len(pools[name]), size=sizes[name]).tolist()
+                )
+                for name in names
+            }
             for _ in range(WORD_SALADS)
         ]
 
     def _label_scores(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:
         """Return the log-likelihood of each label after each question, shape (questions, labels)."""
         labels = self._task.labels
+        continuations = [self._task.continuation(label) for label in labels]
         pairs = [
-            (self.lesson.prompt(fields), self._task.continuation(label)) for fields in questions for label in labels
+            (prompt, continuation) for prompt in map(self.lesson.prompt, questions) for continuation in continuations
         ]
         scores = self._model.score(pairs)
         return np.array([score.logprob for score in scores]).reshape(-1, len(labels))

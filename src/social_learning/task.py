@@ -209,6 +209,13 @@ class Task(BaseModel):
         head, tail = self._answer_line
         return bool(self.labels) and bool(head) and "{" not in tail
 
+    @property
+    def ends_in_gap(self) -> bool:
+        """Whether the answer goes on in the question's last line, as a word that fills a gap: such a question can end
+        after any word.
+        """
+        return "{" in self._answer_line[1]
+
     def render_label_first(self, example: Example) -> str:
         """Return the example with its answer line above the question: `Class: spam`, then `Text: ...`."""
         head, _ = self._answer_line

@@ -157,17 +157,18 @@ class Teacher:
         rows = self._model.generate(prompts, sampling, samples)
         written = [(label, prompt, c) for label, prompt, row in zip(labels, prompts, rows, strict=True) for c in row]
         examples = [self._read(self._task.opening + completion.text, label) for label, _, completion in written]
+        cut_off = [
+            example is not None and completion.finish == "length" and self._reads_on(completion, label, example)
+            for (label, _, completion), example in zip(written, examples, strict=True)
+        ]
         if request.complete:
             examples = self._completed(shots, [completion for _, _, completion in written], examples)
         drafts, seen = [], set()
-        for (label, prompt, completion), example in zip(written, examples, strict=True):
+        for (_, prompt, completion), example, cut in zip(written, examples, cut_off, strict=True):
             key = None if example is None else self._task.render(example)
             if example is None:
                 discarded["malformed"] += 1
-            elif (
-                completion.finish == "length"
-                and self._read(self._task.opening + completion.text + "x", label) != example
-            ):
+            elif cut:
                 discarded["cut_off"] += 1
             elif key in seen:
                 discarded["repeated"] += 1
@@ -183,8 +184,7 @@ class Teacher:
         questions = {
             number: fields
             for number, (completion, example) in enumerate(zip(completions, examples, strict=True))
-            if example is None and completion.finish == "stop"
-            if (fields := self._task.parse_question(self._task.opening + completion.text)) is not None
+            if example is None and (fields := self._unanswered(completion)) is not None
         }
         answers = Student(self._model, Lesson(task=self._task, examples=tuple(shots))).answers(list(questions.values()))
         completed = list(examples)
@@ -192,6 +192,18 @@ class Teacher:
             with contextlib.suppress(TaskError):
                 completed[number] = self._task.example({**fields, ANSWER: answer})
         return completed
+
+    def _reads_on(self, completion: Completion, label: str | None, example: Example) -> bool:
+        """Whether the text that was cut off would have been another example, had it gone on."""
+        return self._read(self._task.opening + completion.text + "x", label) != example
+
+    def _unanswered(self, completion: Completion) -> dict[str, str] | None:
+        """Read a question without its answer. One that was cut off counts where it could end after any word."""
+        text = self._task.opening + completion.text
+        if completion.finish == "length":
+            # Its last word may not be whole.
+            text = text.rpartition(" ")[0] if self._task.ends_in_gap else ""
+        return self._task.parse_question(text)
 
     def _read(self, text: str, label: str | None) -> Example | None:
         return self._task.parse(text) if label is None else self._task.parse_label_first(text, label)

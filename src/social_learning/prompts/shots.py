@@ -7,11 +7,8 @@ from collections.abc import Mapping, Sequence
 from social_learning.task import SEPARATOR, Example, Task
 
 
-def question_prompt(task: Task, instruction: str, shots: Sequence[Example], fields: Mapping[str, str]) -> str:
-    """Return what the student's model continues with an answer: instruction and shots (either may be empty), the
-    question.
-    """
-    lesson = lesson_prompt(task, instruction, shots)
+def question_prompt(task: Task, lesson: str, fields: Mapping[str, str]) -> str:
+    """Return what the student's model continues with an answer: the lesson as text (may be empty), the question."""
     return SEPARATOR.join(part for part in (lesson, task.question(fields)) if part)
 
 
