@@ -1,0 +1,39 @@
+"""The command line: parses and calls, nothing else. One module for each kind of command."""
+
+import sys
+from typing import Literal
+
+import typer
+
+from social_learning.cli.audits import audit
+from social_learning.cli.experiments import demo, report, run
+from social_learning.cli.lessons import ask, export
+from social_learning.cli.tasks import tasks
+from social_learning.errors import SocialLearningError, UserError
+
+COMMANDS = (demo, run, audit, report, ask, export, tasks)
+"""In the order of the help page."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Social learning between language models: teachers with private data teach a student by text alone.",
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line. Exit code 2 for the user's mistakes, 1 for failures, 130 when interrupted."""
+    code: Literal[1, 2, 130]
+    try:
+        app()
+        return
+    except SocialLearningError as error:
+        code = 2 if isinstance(error, UserError) else 1
+        typer.echo(f"error: {error}", err=True)
+    except KeyboardInterrupt:
+        code = 130
+        typer.echo("stopped: the same command goes on from here", err=True)
+    sys.exit(code)

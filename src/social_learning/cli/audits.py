@@ -1,0 +1,54 @@
+"""Commands on privacy: audit."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from social_learning.audit import Plan
+from social_learning.audit import audit as run_audit
+from social_learning.cli.options import DataOption, JsonOption, OutOption, SetOption
+from social_learning.config import load_experiment
+from social_learning.errors import AuditError, ConfigError
+from social_learning.experiment import default_folder
+from social_learning.live import Live
+from social_learning.privacy.canaries import KINDS, CanaryKind
+from social_learning.report import show_audit
+
+
+def audit(  # noqa: PLR0913  # one for each option
+    file: Annotated[Path, typer.Argument(help="Experiment file (TOML).")],
+    trials: Annotated[
+        int, typer.Option(min=1, help="How often a canary is planted, taught and ranked, per arm.")
+    ] = 100,
+    references: Annotated[int, typer.Option(min=1, help="Canaries drawn alike and never planted, per trial.")] = 999,
+    canaries: Annotated[str, typer.Option(help="What canaries hold: codes or names.")] = "codes",
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Cut each silo to so many examples, canary included.", show_default=False)
+    ] = None,
+    override: SetOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Plant canaries in all silos and see whether lessons give them away (Secret Sharer); goes on where it was."""
+    experiment = load_experiment(file, override or [])
+    kind: CanaryKind | None = next((known for known in KINDS if known == canaries), None)
+    if kind is None:
+        raise ConfigError(f"--canaries {canaries}: use {' or '.join(KINDS)}")
+    plan = Plan(trials, references, kind, rows)
+    folder = out or default_folder(experiment)
+    try:
+        with Live(Console(stderr=True)) as live:
+            result = run_audit(experiment, plan, folder, data=data, watch=live)
+    except AuditError:
+        # What there is to see says why.
+        if not as_json:
+            show_audit(folder, plan.name, Console())
+        raise
+    if as_json:
+        typer.echo(json.dumps(result.to_table()))
+    else:
+        show_audit(folder, plan.name, Console())
