@@ -221,7 +221,7 @@ class Door:
             if checked is None:
                 self._dropped[guard.name] += 1
                 return None
-            (self._passed if checked == item else self._mended)[guard.name] += 1
+            (self._passed if checked is item or checked == item else self._mended)[guard.name] += 1
             item = checked
         return item
 
