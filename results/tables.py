@@ -84,9 +84,10 @@ def audits(folder: Path) -> str:
 
 def closeness(folder: Path) -> str:
     """Return the Markdown table of how close what left the silos is to them, beside the paper's Table 6."""
-    task = json.loads((folder / "results.json").read_text())["task"]
+    task = json.loads((folder / "results.json").read_text())["arms"][0]["task"]
     with (folder / "closeness.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["teacher"] == "all"]
+        # Original examples are copies: the verbatim control already shows what those look like.
+        rows = [row for row in csv.DictReader(file) if row["teacher"] == "all" and row["name"] != "original"]
     lines = []
     for row in rows:
         theirs = DISTANCE.get((task, int(row["shots"]))) if row["group"] == "left" else None

@@ -131,26 +131,30 @@ def privacy_of(folder: Path, experiment: Experiment, task: str, result: Result |
     """Collect the privacy evidence of a run folder; `result` is None where no run is finished in it."""
     arms = {arm.name: arm for arm in experiment.resolved_arms()}
     return PrivacyView(
-        closeness=tuple(closeness_rows(folder, task)) if result else (),
+        closeness=tuple(closeness_rows(folder, arms, task)) if result else (),
         distances=tuple(distances(folder, result)) if result else (),
         audits=tuple(audits(folder, arms, task, result)),
     )
 
 
-def closeness_rows(folder: Path, task: str) -> list[ClosenessRow]:
-    """Return the run's closeness table; empty where the run measured none. Raises RunFolderError where it is damaged."""
+def closeness_rows(folder: Path, arms: Mapping[str, Arm], task: str) -> list[ClosenessRow]:
+    """Return the run's closeness table; empty where the run measured none. `arms` are the experiment's, by name.
+
+    The paper's figures stand with generated examples alone. Raises RunFolderError where the file is damaged.
+    """
     file = folder / "closeness.json"
     if not file.is_file():
         return []
     try:
-        return [_closeness_row(row, task) for row in read_json(file)]
+        return [_closeness_row(row, arms.get(row["name"]), task) for row in read_json(file)]
     except (KeyError, TypeError):
         raise RunFolderError(f"{file} is damaged: run the experiment again to have it written anew") from None
 
 
-def _closeness_row(row: Mapping[str, Any], task: str) -> ClosenessRow:
+def _closeness_row(row: Mapping[str, Any], arm: Arm | None, task: str) -> ClosenessRow:
     names = Summary.__dataclass_fields__
-    paper = DISTANCE.get((task, row["shots"])) if row["group"] == "left" and row["teacher"] == "all" else None
+    comparable = arm is not None and arm.method == "generated" and row["group"] == "left" and row["teacher"] == "all"
+    paper = DISTANCE.get((task, row["shots"])) if comparable else None
     summary = Summary(**{name: row[name] for name in names})
     return ClosenessRow(row["name"], row["shots"], row["group"], row["teacher"], summary, paper)
 
