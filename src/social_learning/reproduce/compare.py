@@ -68,6 +68,7 @@ class View:
     """A table: its rows, task by task, and what they were measured with."""
 
     table: Table
+    request: Request
     rows: tuple[Row, ...]
     facts: Mapping[str, Any]
 
@@ -92,15 +93,8 @@ def view_of(request: Request, root: Path, table: Table) -> View:
         found = [] if "-taught-by-" in task else _rows(request, root, table, task)
         rows += found if any(row.ours for row in found) else []
     experiment = experiment_for(request, asked[0])
-    facts = {
-        "model": request.model,
-        "teacher_model": request.teacher_model or request.model,
-        "test_rows": experiment.data.test_rows,
-        "repeats": experiment.repeats,
-        "seed": experiment.seed,
-        "fingerprint": root.name.rpartition("-")[2],
-    }
-    return View(table, tuple(rows), facts)
+    facts = {"model": request.model, "seed": experiment.seed, "folder": root.name}
+    return View(table, request, tuple(rows), facts)
 
 
 def _rows(request: Request, root: Path, table: Table, task: str) -> list[Row]:

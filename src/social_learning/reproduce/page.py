@@ -9,7 +9,6 @@ from social_learning.report.html import write_page as write
 from social_learning.reproduce import words
 from social_learning.reproduce.compare import Row, View
 from social_learning.reproduce.paper import MODEL
-from social_learning.reproduce.plan import Request
 
 HUES = 5
 
@@ -62,15 +61,15 @@ class Section:
         return any(row.unparsed for part in self.parts for row in part.rows)
 
 
-def write_page(root: Path, views: Sequence[View], request: Request) -> Path:
+def write_page(root: Path, views: Sequence[View]) -> Path:
     """Write `reproduce.html` below `root`, and return its path."""
     reports = sorted(path for name in ("report", "audit") for path in root.glob(f"*/{name}.html"))
     return write(
         root / "reproduce.html",
         "reproduce.html.j2",
-        model=request.model,
+        model=views[0].request.model,
         paper_model=MODEL,
-        facts=_facts(views, request),
+        facts=_facts(views),
         sections=[_section(view) for view in views],
         reports=[
             {"link": path.relative_to(root).as_posix(), "name": f"{path.parent.name} ({path.stem})"} for path in reports
@@ -78,14 +77,15 @@ def write_page(root: Path, views: Sequence[View], request: Request) -> Path:
     )
 
 
-def _facts(views: Sequence[View], request: Request) -> Mapping[str, str]:
-    facts = views[0].facts
-    rows = facts["test_rows"]
+def _facts(views: Sequence[View]) -> Mapping[str, str]:
+    request, rows = views[0].request, views[0].request.test_rows
+    others = {view.request.teacher_model for view in views} - {None}
     return {
         "Student": request.model,
-        "Teachers": request.model + (f"; in Table 10 {request.teacher_model}" if request.teacher_model else ""),
+        "Teachers": request.model + "".join(f"; in Table 10 {name}" for name in others),
         "Test rows": "each task's own test set" if rows is None else f"at most {rows:,} of each task's test set",
-        "Repeats": f"{facts['repeats']}, seed {facts['seed']}",
+        "Repeats": f"{request.repeats}, seed {views[0].facts['seed']}",
+        "Other settings": ", ".join(request.overrides) or "as they are",
     }
 
 

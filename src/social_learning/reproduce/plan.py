@@ -52,6 +52,12 @@ class Request:
     references: int = 999
     overrides: tuple[str, ...] = ()
 
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> "Request":
+        """Read what `dataclasses.asdict` made, also by way of JSON; raises TypeError for anything else."""
+        values: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in table.items()}
+        return cls(**values)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -19,7 +19,7 @@ from social_learning.reproduce.plan import Part, Request, check_request, default
 from social_learning.reproduce.progress import Whole
 from social_learning.reproduce.state import arms_left, cells_left
 from social_learning.reproduce.tables import TABLES
-from social_learning.reproduce.write import write_table
+from social_learning.reproduce.write import read_request, write_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,18 @@ def planned(request: Request, root: Path | None, data: Path | None) -> tuple[Pat
 
 
 def write_all(request: Request, root: Path) -> list[View]:
-    """Write the tables that are asked for, and anew those that an earlier command left; the page shows all of them.
-
-    Returns those that are asked for.
-    """
-    wanted = tables_of(request)
-    shown = [table for table in TABLES.values() if table in wanted or (root / f"{table.name}.json").is_file()]
-    views = [view_of(request, root, table) for table in shown]
-    for view in views:
+    """Write the tables that are asked for, and return them; the page also shows those that earlier commands asked for."""
+    views = {table.name: view_of(request, root, table) for table in tables_of(request)}
+    for view in views.values():
         write_table(root, view)
-    write_page(root, views, request)
-    return [view for view in views if view.table in wanted]
+    earlier = {
+        name: view_of(before, root, table)
+        for name, table in TABLES.items()
+        if name not in views and (before := read_request(root, table))
+    }
+    together = {**views, **earlier}
+    write_page(root, [together[name] for name in TABLES if name in together])
+    return list(views.values())
 
 
 def _load(part: Part, models: ModelPool) -> None:

@@ -91,14 +91,14 @@ TABLES: dict[str, Table] = {
         Table(
             "table4",
             "Secret Sharer, how often the canary ranks first",
-            "In % of the trials. A star marks ranks that are significantly lower than chance (Table 3).",
+            "A star marks ranks that are significantly lower than chance: those of Table 3.",
             "firsts",
             _GENERATED,
         ),
         Table(
             "table6",
             "distance of generated examples from the private text",
-            "Mean normalised distance: 0 is a copy, 1 has nothing in common.",
+            "0 is a copy, 1 has nothing in common.",
             "distance",
             _GENERATED,
         ),

@@ -61,6 +61,10 @@ def caption(view: View) -> str:
         parts.append("In parentheses: standard error over repeats.")
     if any(row.best or row.paper_best for row in view.rows):
         parts.append("Bold: the best of its group.")
+    audited = [row for row in view.rows if row.ours and view.table.measure in ("rank", "firsts")]
+    if audited:
+        shots = " or ".join(str(number) for number in sorted({row.shots for row in audited}))
+        parts.append(f"Lessons of {shots} examples; {max(row.ours.rows for row in audited if row.ours):,} references.")
     parts.append(view.table.about)
     return " ".join(parts)
 
@@ -68,7 +72,7 @@ def caption(view: View) -> str:
 def models(view: View) -> str:
     """Return the student's model, and the teachers' where some table line has another one."""
     other = any(row.line.other_teachers for row in view.rows)
-    return f"{view.facts['model']}" + (f", other teachers {view.facts['teacher_model']}" if other else "")
+    return view.request.model + (f", other teachers {view.request.teacher_model}" if other else "")
 
 
 def remarks(view: View) -> list[str]:

@@ -4,12 +4,16 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from social_learning.records import versions, write_file
+from social_learning.errors import RunFolderError
+from social_learning.records import read_json, versions, write_file
 from social_learning.reproduce import words
 from social_learning.reproduce.compare import Row, View
+from social_learning.reproduce.plan import Request
+from social_learning.reproduce.tables import Table
 
 
 def write_table(root: Path, view: View) -> None:
@@ -20,6 +24,7 @@ def write_table(root: Path, view: View) -> None:
         "title": view.table.title,
         "measure": view.table.measure,
         **view.facts,
+        "request": asdict(view.request),
         "versions": versions(),
         "rows": records,
     }
@@ -30,6 +35,17 @@ def write_table(root: Path, view: View) -> None:
     writer.writerows(records)
     write_file(root / f"{name}.csv", text.getvalue())
     write_file(root / f"{name}.md", markdown(view))
+
+
+def read_request(root: Path, table: Table) -> Request | None:
+    """Return the request that a table below `root` was written for; None where there is no such table."""
+    file = root / f"{table.name}.json"
+    if not file.exists():
+        return None
+    try:
+        return Request.from_table(read_json(file)["request"])
+    except (KeyError, TypeError, AttributeError):
+        raise RunFolderError(f"{file} is damaged: delete it, and run the same command again") from None
 
 
 def record(row: Row) -> dict[str, Any]:

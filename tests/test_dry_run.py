@@ -1,0 +1,35 @@
+"""Dry runs: how prompts share what they have in common, and a model's pace."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from social_learning.dry_run import Pace, Work, calibrate, distinct_share
+from social_learning.models.fakes import MixerModel
+
+
+@given(st.lists(st.text("ab", max_size=6), max_size=8))
+def test_distinct_share_is_that_of_a_trie(texts: list[str]) -> None:
+    total = sum(map(len, texts))
+    nodes = {text[:end] for text in texts for end in range(1, len(text) + 1)}
+    assert (
+        distinct_share(texts) * total == (len(nodes) if total else 0)
+        or abs(distinct_share(texts) * total - len(nodes)) < 1e-9
+    )
+
+
+def test_the_pace_is_that_of_reading_and_of_writing() -> None:
+    seconds = iter([0.0, 3.0, 10.0, 20.0])
+    texts = [f"{number} one two three\n\nfour five six" for number in range(4)]
+    pace = calibrate(MixerModel("fake:mixer"), texts, lambda: next(seconds))
+    new = pace.tokens - 4 * (9 + 1)
+    assert pace.prompt_token * 4 * 10 * distinct_share([text + " so" for text in texts]) < 3.2
+    assert abs(pace.new_token * new - (10 - 3)) < 1e-9
+    assert pace.measured == 13.0
+    assert pace.seconds(Work(1, 100, 0, new)) == pace.new_token * new
+
+
+def test_work_adds_up() -> None:
+    work = Work(1, 20, 10, 5)
+    assert work + work == work * 2
+    assert work * 2 - work == work
+    assert Pace(0.5, 2.0, 1, 1.0).seconds(work) == 0.5 * 10 + 2.0 * 5
