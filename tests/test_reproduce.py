@@ -194,7 +194,7 @@ def test_table_10_has_other_teachers_and_the_same_student(tmp_path: Path) -> Non
     assert teacher.kinds["sampled"] > 0
     labels = [(row.line.label, row.shots) for row in view.rows]
     assert labels == [
-        ("original", 2), ("other-teachers", 2), ("teachers' model alone", 2),
+        ("original", 2), ("other-teachers", 2), ("teachers alone", 2),
     ]  # fmt: skip
     assert all(row.ours is not None for row in view.rows)
     assert {path.parent.name for path in (tmp_path / "root").glob("*/run.json")} == {
@@ -224,7 +224,7 @@ def test_teaching_that_ends_without_a_lesson_is_told_and_is_no_score(tmp_path: P
     assert all(row.ours for row in view.rows if not row.line.recipe)
     text = (tmp_path / "root" / "table1.md").read_text()
     assert "| 2 | generated | no lesson |" in text
-    assert "2 times no lesson (3 teachers sent 0 usable examples" in text
+    assert "- phone_messages, generated: no lesson 2 times, at 2 shots (3 teachers sent 0 usable examples" in text
     assert reproduce(request("table1"), tmp_path / "root", load=no_model).views[0] == view
     assert load_result(tmp_path / "root" / "phone_messages").arms[-1].name == "original"
 

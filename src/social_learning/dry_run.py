@@ -152,7 +152,7 @@ def dry_audit(
         audit(played, tried, folder / "run", data=data, load=meter.load, watch=meter, arms=arms)
     meter.cells(0, 0)
     parts = []
-    for arm, work in zip([*controls_of(audited), *audited], meter.steps(), strict=False):
+    for arm, work in zip([*controls_of(audited), *audited], meter.steps(), strict=True):
         parts.append(Part(arm.name, max(arm.shots), work).times(plan.wanted(arm) / tried.wanted(arm)))
     return parts
 

@@ -47,6 +47,7 @@ class Section:
     title: str
     caption: str
     heading: str
+    basis: str
     parts: tuple[TaskView, ...]
     remarks: tuple[str, ...]
 
@@ -96,6 +97,7 @@ def _section(view: View) -> Section:
         title=words.title(view),
         caption=words.caption(view),
         heading=words.heading(view.table.measure),
+        basis=words.BASES[view.table.measure],
         parts=tuple(tasks),
         remarks=tuple(words.remarks(view)),
     )

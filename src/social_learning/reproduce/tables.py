@@ -110,9 +110,7 @@ TABLES: dict[str, Table] = {
             (
                 ORIGINAL,
                 *_both("other-teachers", "generated", "original", other=True),
-                Line(
-                    "teachers' model alone", "alone", "small model alone", other_teachers=True, rated=False, drawn=False
-                ),
+                Line("teachers alone", "alone", "small model alone", other_teachers=True, rated=False, drawn=False),
             ),
         ),
         Table(

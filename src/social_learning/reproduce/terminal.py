@@ -45,7 +45,7 @@ def _table(view: View, rows: Sequence[Row]) -> RichTable:
     ]
     if any(row.ours and row.ours.unparsed for row in rows):
         columns.append(("unparsed", lambda row: f"{row.ours.unparsed:,}" if row.ours else "", lambda _: False))
-    columns.append(("measured on", lambda row: words.tested_on(measure, row.ours), lambda _: False))
+    columns.append((words.BASES[measure], lambda row: words.tested_on(measure, row.ours), lambda _: False))
     columns = [column for column in columns if any(column[1](row) for row in rows)]
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(words.heading(measure), no_wrap=True)

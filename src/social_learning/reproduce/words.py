@@ -11,6 +11,9 @@ UNITS: dict[Measure, str] = {
     "rank": "Mean rank among the references",
     "firsts": "Trials with rank 0, in %",
 }
+BASES: dict[Measure, str] = {"accuracy": "rows", "distance": "items", "rank": "trials", "firsts": "trials"}
+"""What figures rest on; rows are told by repeats."""
+
 NO_LESSON = "no lesson"
 
 
@@ -41,12 +44,12 @@ def p_value(figure: Figure | None) -> str:
 
 
 def tested_on(measure: Measure, figure: Figure | None) -> str:
-    """Return what a figure rests on: test rows by repeats, items, or trials."""
+    """Return what a figure rests on, see `BASES`: test rows by repeats, items, or trials."""
     if figure is None:
         return ""
     if measure == "accuracy":
         return f"{figure.rows:,} {numbers.TIMES} {figure.repeats}"
-    return numbers.count(figure.rows, "item") if measure == "distance" else numbers.count(figure.repeats, "trial")
+    return f"{figure.rows if measure == 'distance' else figure.repeats:,}"
 
 
 def title(view: View) -> str:
@@ -76,12 +79,15 @@ def models(view: View) -> str:
 
 
 def remarks(view: View) -> list[str]:
-    """Return what is to be said about single rows: lessons that could not be made, and why."""
+    """Return what is to be said about single lines: how often there was no lesson, and why the first time."""
+    lines: dict[tuple[str, str], list[Row]] = {}
+    for row in view.rows:
+        if row.failed:
+            lines.setdefault((row.task, row.line.label), []).append(row)
     return [
-        f"{row.task}, {numbers.label(row.line.label, row.shots)}: "
-        f"{numbers.count(row.failed, 'time')} no lesson ({row.reason or 'see the audit'})"
-        for row in view.rows
-        if row.failed
+        f"{task}, {label}: no lesson {numbers.count(sum(row.failed for row in rows), 'time')}, at "
+        f"{', '.join(dict.fromkeys(str(row.shots) for row in rows))} shots ({rows[0].reason or 'see the audit'})"
+        for (task, label), rows in lines.items()
     ]
 
 

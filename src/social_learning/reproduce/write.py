@@ -81,7 +81,7 @@ def markdown(view: View) -> str:
     measure = view.table.measure
     lines = [f"# {words.title(view)}", "", words.caption(view)]
     for task, rows in view.tasks.items():
-        names = (words.heading(measure), "line", "ours", "p", "the paper's", "unparsed", "measured on")
+        names = (words.heading(measure), "line", "ours", "p", "the paper's", "unparsed", words.BASES[measure])
         lines += ["", f"## {task}", "", _cells(names), _cells(["---"] * len(names))]
         for row in rows:
             ours, paper = words.ours(measure, row), words.paper(measure, row.paper)
