@@ -104,10 +104,12 @@ def _section(view: View) -> Section:
 
 
 def _rows(view: View, rows: Sequence[Row]) -> list[RowView]:
+    """Rows as texts; a group is named in its first row."""
     measure = view.table.measure
+    before = [None, *(row.group for row in rows)]
     return [
         RowView(
-            group=words.group(measure, row),
+            group="" if row.group == earlier else words.group(measure, row),
             line=row.line.label,
             ours=words.ours(measure, row).rstrip("*"),
             star="*" if row.ours and row.ours.significant else "",
@@ -119,7 +121,7 @@ def _rows(view: View, rows: Sequence[Row]) -> list[RowView]:
             unparsed=str(row.ours.unparsed or "") if row.ours else "",
             tested=words.tested_on(measure, row.ours),
         )
-        for row in rows
+        for row, earlier in zip(rows, before, strict=False)
     ]
 
 
