@@ -13,12 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from social_learning.audit import Plan, arms_of, audit, controls_of
 from social_learning.config import Experiment, cells_of
 from social_learning.errors import AuditError
 from social_learning.experiment import run
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score, Usage
-from social_learning.models.fakes import MixerModel
+from social_learning.models.fakes import SWAPPED, MixerModel
 from social_learning.models.registry import load_token_counter
 from social_learning.progress import Unwatched
 from social_learning.results import CellKey
@@ -203,9 +205,18 @@ class Meter(Unwatched):
 
 
 class StandIn(MixerModel):
-    """A fake that counts what a real model would compute in its place."""
+    """A fake that counts what a real model would compute in its place. What it writes keeps a task's marks and numbers."""
 
     work = Work()
+
+    @staticmethod
+    def _mix(line: str, pool: Sequence[str], rng: np.random.Generator) -> str:
+        ordinary = [word for word in pool if _ordinary(word)]
+        words = [
+            ordinary[int(rng.integers(len(ordinary)))] if _ordinary(word) and rng.random() < SWAPPED else word
+            for word in line.split()
+        ]
+        return " " * line.startswith(" ") + " ".join(words)
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
         """Generate as the fake does, and count."""
@@ -228,6 +239,11 @@ class StandIn(MixerModel):
         texts = [f"{prompt}{text}" for prompt, text in pairs]
         self.work += Work(len(pairs), read, read * distinct_share(texts))
         return scores
+
+
+def _ordinary(word: str) -> bool:
+    """Whether a word can be swapped for another one, and an example is still one: no heading, mark or number."""
+    return any(map(str.isalpha, word)) and not any(map(str.isdigit, word)) and not word.endswith(":")
 
 
 def distinct_share(texts: Sequence[str]) -> float:
