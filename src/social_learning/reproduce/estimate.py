@@ -37,10 +37,10 @@ class ForecastRow:
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Calls, prompt tokens, different ones of them, new tokens, and time, as texts."""
+        """Calls, prompt tokens, different ones of them, new tokens, and time, as short texts."""
         work = self.work
         counts = (work.calls, work.prompt_tokens, work.different, work.new_tokens)
-        return (*(f"{count:,.0f}" for count in counts), duration(self.seconds))
+        return (*map(_short, counts), duration(self.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,11 @@ class Forecast:
             for name, pace in self.paces.items()
         )
         return (
-            "An estimate. Calls and tokens: one repeat, and two trials of an audit, played through with a stand-in that guesses how "
-            "long texts turn out. Different: what the prompts of one batch have in common counts once. Time: different prompt "
-            f"tokens and new tokens at this machine's pace: {paces or 'nothing is left to do'}. Expect it to be off by a factor "
-            "of up to two. Work that tables share is counted once, work that is done already not at all."
+            "An estimate. Calls, prompt tokens read, and tokens written: one repeat, and two trials of an audit, played through "
+            "with a stand-in that guesses how long texts turn out. Different: what the prompts of one batch have in common "
+            "counts once. Time: different and written tokens at this machine's pace: "
+            f"{paces or 'nothing is left to do'}. Expect it to be off by a factor of up to two. Work that tables share is "
+            "counted once, work that is done already not at all."
         )
 
     def to_table(self) -> dict[str, Any]:
@@ -146,6 +147,14 @@ def _texts() -> list[str]:
     examples = [corpus.task.render(example) for example in corpus.train]
     size = CALIBRATION_SHOTS
     return [SEPARATOR.join(examples[first * size : (first + 1) * size]) for first in range(CALIBRATION_TEXTS)]
+
+
+def _short(count: float) -> str:
+    """A count in at most five characters, such as `950`, `12.3k` or `4.6M`."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= 0.9995 * size:
+            return f"{count / size:.1f}{unit}" if count < 99.95 * size else f"{count / size:.0f}{unit}"
+    return f"{count:.0f}"
 
 
 def _rate(seconds: float) -> str:

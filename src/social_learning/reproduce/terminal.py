@@ -67,10 +67,9 @@ def _table(view: View, rows: Sequence[Row]) -> RichTable:
 def show_forecast(forecast: Forecast, console: Console) -> None:
     """Print what a command would take: by task and arm, in all, and how the time was reckoned."""
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for name in ("part", "calls", "prompt tokens", "different", "new tokens", "time"):
-        table.add_column(
-            name, justify="left" if name == "part" else "right", no_wrap=name != "part", overflow="fold", min_width=8
-        )
+    table.add_column("part", overflow="fold", min_width=8)
+    for name in ("calls", "reads", "different", "writes", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in forecast.rows:
         table.add_row(Text(visible(row.label)), *row.figures)
     table.add_section()
