@@ -267,7 +267,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
     for override in overrides:
-        _apply(table, override)
+        apply_override(table, override)
     table.setdefault("name", path.stem)
     return parse_experiment(table, str(path), path.parent)
 
@@ -284,7 +284,8 @@ def parse_experiment(table: Mapping[str, Any], where: str = "experiment", base: 
         raise ConfigError(f"{where}: {error}") from None
 
 
-def _apply(table: dict[str, Any], override: str) -> None:
+def apply_override(table: dict[str, Any], override: str) -> None:
+    """Change one setting of a table: `key=value`, see `load_experiment`. Raises ConfigError."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"override {override!r} is not of the form key=value")

@@ -8,6 +8,8 @@ from.
     cells/NAME/cell.json        outcome per test row, usage, seconds; written last: a cell that has it is finished
     results.json, results.csv   one entry per arm
     closeness.json, closeness.csv   the same evidence, put together by arm and by teacher
+    cells/NAME/failed.json      instead, where a part of a run went on without a cell whose teaching gave no lesson: why
+    parts.json                  the finished cells, where only parts of the experiment were asked for
     audits/KIND-N/              what audits with canaries found; see audit.py
     report.html                 the report
 
@@ -120,13 +122,19 @@ class RunFolder:
 
     def finished(self, key: CellKey) -> Cell | None:
         """Return a cell that an earlier run finished, or None."""
-        file = self.path / "cells" / key.name / "cell.json"
-        if not file.exists():
-            return None
-        try:
-            return Cell.from_table(read_json(file))
-        except (KeyError, TypeError, AttributeError):
-            raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
+        return read_cell(self.path, key)
+
+    def fail(self, key: CellKey, reason: str) -> None:
+        """Write down that a cell's teaching ended without a lesson, and why, in counts."""
+        write_file(self.path / "cells" / key.name / "failed.json", json.dumps({"failed": reason}) + "\n")
+
+    def keep_parts(self, names: Sequence[str] | None) -> None:
+        """Write down which cells are finished, where only parts of the experiment were asked for; None for all of it."""
+        file = self.path / "parts.json"
+        if names is None:
+            file.unlink(missing_ok=True)
+        else:
+            write_file(file, json.dumps(list(names), indent=1) + "\n")
 
     def messages(self, key: CellKey) -> "MessageLog":
         """Open the log of what leaves silos in one cell; what an earlier, killed run wrote there is replaced."""
@@ -184,6 +192,32 @@ class MessageLog:
         }
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def read_cell(folder: Path, key: CellKey) -> Cell | None:
+    """Return a finished cell of a run folder, or None. Raises RunFolderError where it is damaged."""
+    file = folder / "cells" / key.name / "cell.json"
+    if not file.exists():
+        return None
+    try:
+        return Cell.from_table(read_json(file))
+    except (KeyError, TypeError, AttributeError):
+        raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
+
+
+def read_failure(folder: Path, key: CellKey) -> str | None:
+    """Return why a cell of a run folder has no lesson; None where it has one, or was not done yet."""
+    file = folder / "cells" / key.name / "failed.json"
+    if not file.exists():
+        return None
+    table = read_json(file)
+    return str(table.get("failed", "")) if isinstance(table, dict) else ""
+
+
+def read_parts(folder: Path) -> list[str] | None:
+    """Return the names of the finished cells of a run of which only parts were asked for; None for any other run."""
+    file = folder / "parts.json"
+    return [str(name) for name in read_json(file)] if file.exists() else None
 
 
 def read_closeness(folder: Path, key: CellKey) -> list[Closeness]:

@@ -8,10 +8,11 @@ import typer
 from social_learning.cli.audits import audit
 from social_learning.cli.experiments import demo, report, run
 from social_learning.cli.lessons import ask, export
+from social_learning.cli.reproductions import reproduce
 from social_learning.cli.tasks import tasks
 from social_learning.errors import SocialLearningError, UserError
 
-COMMANDS = (demo, run, audit, report, ask, export, tasks)
+COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks)
 """In the order of the help page."""
 
 app = typer.Typer(

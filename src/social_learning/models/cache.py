@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from social_learning.errors import RunFolderError
@@ -85,12 +85,16 @@ class CallCache:
 class CachedModel:
     """A LanguageModel that asks another one only what is not in its cache, and counts what it was asked.
 
-    Without a cache it only counts.
+    Without a cache it only counts. `computed` is told how many tokens the model read and wrote for each batch of calls
+    that was not in the cache.
     """
 
-    def __init__(self, model: LanguageModel, cache: CallCache | None) -> None:
+    def __init__(
+        self, model: LanguageModel, cache: CallCache | None, computed: Callable[[int], None] | None = None
+    ) -> None:
         self._model = model
         self._cache = cache
+        self._computed = computed
         self._counting = threading.Lock()
         self.usage = Usage()
 
@@ -120,6 +124,7 @@ class CachedModel:
         new = [prompt for prompt, row in keys.items() if any(key not in known for key in row)]
         if new:
             made = self._model.generate(new, sampling, samples)
+            self._tell(sum(row[0].prompt_tokens + sum(c.tokens for c in row) for row in made if row))
             fresh = {k: _pack(c) for p, row in zip(new, made, strict=True) for k, c in zip(keys[p], row, strict=True)}
             self._keep(fresh)
             known.update(fresh)
@@ -134,7 +139,9 @@ class CachedModel:
         known = self._find(list(keys.values()))
         new = [pair for pair, key in keys.items() if key not in known]
         if new:
-            fresh = {keys[pair]: _pack(score) for pair, score in zip(new, self._model.score(new), strict=True)}
+            scores = self._model.score(new)
+            self._tell(sum(score.prompt_tokens + score.tokens for score in scores))
+            fresh = {keys[pair]: _pack(score) for pair, score in zip(new, scores, strict=True)}
             self._keep(fresh)
             known.update(fresh)
         results = [_unpack_score(known[keys[pair]]) for pair in pairs]
@@ -152,6 +159,10 @@ class CachedModel:
     def _keep(self, answers: dict[str, str]) -> None:
         if self._cache:
             self._cache.keep(answers.items())
+
+    def _tell(self, tokens: int) -> None:
+        if self._computed:
+            self._computed(tokens)
 
     def _count(self, calls: int, cached: int, tokens: list[tuple[int, int]]) -> None:
         with self._counting:

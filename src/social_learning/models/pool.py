@@ -31,30 +31,49 @@ class ModelPool:
 
     Every user has a private folder below `private`, with its own call cache: a teacher's prompts and raw outputs are
     private to its silo, and the student's answers may repeat what an `original` lesson told it. `progress` is told
-    what models are doing: loading, and what they tell of themselves.
+    what models are doing: loading, and what they tell of themselves; `computed` how many tokens they computed.
     """
 
-    def __init__(self, load: Load, private: Path, progress: Callable[[str, int, int], None]) -> None:
+    def __init__(
+        self,
+        load: Load,
+        private: Path,
+        progress: Callable[[str, int, int], None],
+        computed: Callable[[int], None] | None = None,
+    ) -> None:
         self._load = load
         self._private = private
         self._progress = progress
+        self._computed = computed
         self._loaded: dict[_Spec, LanguageModel] = {}
         self._wrapped: dict[tuple[_Spec, str], CachedModel] = {}
+
+    def sharing(self, private: Path) -> "ModelPool":
+        """Return a pool with the same models in memory, and caches and a count of its own below `private`."""
+        pool = ModelPool(self._load, private, self._progress, self._computed)
+        pool._loaded = self._loaded
+        return pool
+
+    def load(self, name: str, options: Options) -> LanguageModel:
+        """Load a model, where it is not loaded already; its calls go through no cache."""
+        spec: _Spec = (name, tuple(options.items()))
+        if spec not in self._loaded:
+            self._progress(f"loading {name}", 0, 1)
+            model = self._load(name, **options)
+            if isinstance(model, TellsProgress):
+                model.report_to(self._progress)
+            self._loaded[spec] = LockstepModel(model) if isinstance(model, BatchingModel) else model
+            self._progress(f"loading {name}", 1, 1)
+        return self._loaded[spec]
 
     def get(self, name: str, user: str, options: Options) -> CachedModel:
         """Return a model for one user."""
         spec: _Spec = (name, tuple(options.items()))
         if (spec, user) not in self._wrapped:
-            if spec not in self._loaded:
-                self._progress(f"loading {name}", 0, 1)
-                model = self._load(name, **options)
-                if isinstance(model, TellsProgress):
-                    model.report_to(self._progress)
-                self._loaded[spec] = LockstepModel(model) if isinstance(model, BatchingModel) else model
-                self._progress(f"loading {name}", 1, 1)
+            model = self.load(name, options)
             self._private.mkdir(parents=True, exist_ok=True, mode=0o700)
             cache = CallCache(self._private / user / "calls.sqlite")
-            self._wrapped[spec, user] = CachedModel(self._loaded[spec], cache)
+            self._wrapped[spec, user] = CachedModel(model, cache, self._computed)
         return self._wrapped[spec, user]
 
     def usage(self) -> Usage:
