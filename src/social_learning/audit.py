@@ -22,7 +22,7 @@ from social_learning.errors import AuditError, ConfigError, DataError, RunFolder
 from social_learning.experiment import default_folder, facts, pool_for, teacher_for
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
-from social_learning.preflight import check, silos_for
+from social_learning.preflight import check, check_audit_models, check_models, silos_for
 from social_learning.privacy.canaries import CanaryKind, CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
 from social_learning.privacy.trials import ArmAudit, Failure, Trial, summarise
@@ -118,6 +118,8 @@ def audit(
         folder.begin()
         folder.depends_on("data", facts(corpus))
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
+        check_models(experiment, arms, corpus.task, models)
+        check_audit_models(experiment, arms, models)
         auditor = _Auditor(experiment, plan, corpus, canary, names, models, folder, watch)
         controls = controls_of(arms)
         results, problems = [], []

@@ -12,13 +12,14 @@ from typing import Any
 
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
+from social_learning.endpoints import loader
 from social_learning.evaluation import evaluate
 from social_learning.folders import cache_folder
 from social_learning.guards import Guard, MinDistance, NoCopies, NoSharedItems, PlainText
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.owner import OwnerReports
-from social_learning.preflight import check, silos_for
+from social_learning.preflight import check, check_models, silos_for
 from social_learning.privacy.closeness import closest_pair, measure
 from social_learning.privacy.detectors import detector
 from social_learning.progress import Unwatched, Watch
@@ -61,6 +62,7 @@ def run(
         owners = OwnerReports(silos_folder(experiment), experiment.fingerprint)
         cells: list[Cell] = []
         plan = list(cells_of(experiment))
+        check_models(experiment, [arm for arm, key in plan if not folder.finished(key)], corpus.task, models)
         for arm, key in plan:
             watch.cells(len(cells), len(plan))
             cell = folder.finished(key)
@@ -154,7 +156,10 @@ def teacher_for(
 
 def pool_for(experiment: Experiment, load: Load, watch: Watch) -> ModelPool:
     """Return the models of a run; private call caches lie outside the run folder."""
-    return ModelPool(load, silos_folder(experiment), watch.model)
+    private = silos_folder(experiment)
+    # Next to the caches, which say what need not be paid for again.
+    ledger = private / f"spent-{experiment.fingerprint}.jsonl"
+    return ModelPool(loader(experiment, load, ledger), private, watch.model)
 
 
 def default_folder(experiment: Experiment) -> Path:

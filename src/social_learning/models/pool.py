@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol as Interface
 from typing import runtime_checkable
 
-from social_learning.models.base import BatchingModel, LanguageModel, Usage
+from social_learning.models.base import BatchingModel, LanguageModel, OneByOneModel, Usage
 from social_learning.models.cache import CachedModel, CallCache
 from social_learning.models.lockstep import LockstepModel, Result, Together
 
@@ -13,6 +13,14 @@ Load = Callable[..., LanguageModel]
 """Loads a model by name; takes the options of `load_model`."""
 
 Options = Mapping[str, int | str]
+
+
+@runtime_checkable
+class Closable(Interface):
+    """A model that holds something open, such as connections."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 @runtime_checkable
@@ -45,31 +53,46 @@ class ModelPool:
         """Return a model for one user."""
         spec: _Spec = (name, tuple(options.items()))
         if (spec, user) not in self._wrapped:
-            if spec not in self._loaded:
-                self._progress(f"loading {name}", 0, 1)
-                model = self._load(name, **options)
-                if isinstance(model, TellsProgress):
-                    model.report_to(self._progress)
-                self._loaded[spec] = LockstepModel(model) if isinstance(model, BatchingModel) else model
-                self._progress(f"loading {name}", 1, 1)
+            model = self.loaded(name, options)
             self._private.mkdir(parents=True, exist_ok=True, mode=0o700)
             cache = CallCache(self._private / user / "calls.sqlite")
-            self._wrapped[spec, user] = CachedModel(self._loaded[spec], cache)
+            self._wrapped[spec, user] = CachedModel(model, cache)
         return self._wrapped[spec, user]
+
+    def loaded(self, name: str, options: Options) -> LanguageModel:
+        """Return a model without a cache, to ask what it can do."""
+        spec: _Spec = (name, tuple(options.items()))
+        if spec not in self._loaded:
+            self._progress(f"loading {name}", 0, 1)
+            model = self._load(name, **options)
+            if isinstance(model, TellsProgress):
+                model.report_to(self._progress)
+            self._loaded[spec] = LockstepModel(model) if isinstance(model, BatchingModel) else model
+            self._progress(f"loading {name}", 1, 1)
+        return self._loaded[spec]
 
     def usage(self) -> Usage:
         """Return what all models together were asked so far."""
         return sum((model.usage for model in self._wrapped.values()), Usage())
 
     def together(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Run jobs and return their results in order: side by side where a model gains from larger batches, see Together.
+        """Run jobs and return their results in order: side by side where a model gains from it, see Together.
 
-        Else one after the other, so that each finished call is in its cache before the next one starts.
+        Those are models that gain from larger batches, and those that answer several calls at a time. Else one after the
+        other, so that each finished call is in its cache before the next one starts.
         """
         batching = [model for model in self._loaded.values() if isinstance(model, LockstepModel)]
-        return Together[Result](batching)(jobs) if batching else [job() for job in jobs]
+        others = [model for model in self._loaded.values() if isinstance(model, OneByOneModel)]
+
+        def give_up() -> None:
+            for model in others:
+                model.interrupt()
+
+        return Together[Result](batching, give_up)(jobs) if batching or others else [job() for job in jobs]
 
     def close(self) -> None:
-        """Close the caches' files."""
-        for model in self._wrapped.values():
+        """Close the caches' files, and what models hold open. Models go first: a call in flight may still be kept."""
+        for model in [model for model in self._loaded.values() if isinstance(model, Closable)]:
             model.close()
+        for wrapped in self._wrapped.values():
+            wrapped.close()
