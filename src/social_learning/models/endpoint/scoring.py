@@ -23,6 +23,9 @@ from social_learning.models.endpoint.settings import Endpoint, ScoringForm
 Send = Callable[[str, dict[str, Any], Callable[[Any], Any]], Awaitable[Any]]
 """Sends a body to an address, and has the answer read."""
 
+KEPT_PROMPTS = 256
+"""Of how many prompts the token ids are kept: more than there are calls in flight with different ones."""
+
 Scored = tuple[float, bool]
 """One token: its natural log-probability, and whether it is the model's most likely one."""
 
@@ -42,7 +45,7 @@ class Scorer:
         self._endpoint = endpoint
         self._form = form
         self._send = send
-        self._last_prompt: tuple[str, tuple[int, ...]] = ("", ())
+        self._prompts: dict[str, tuple[int, ...]] = {}
 
     async def score(self, prompt: str, continuation: str) -> Score:
         """Return the score of a continuation. Raises ModelError for an empty prompt or continuation."""
@@ -89,14 +92,20 @@ class Scorer:
             body = {"content": text, "add_special": True, "with_pieces": True}
             tokens: Tokens = await self._send(url, body, lambda answer: _read_pieces(answer, prompt, text))
         else:
-            if self._last_prompt[0] != prompt:  # every label of a question stands after the same prompt
-                self._last_prompt = prompt, await self._ids(prompt)
-            ids, alone = await self._ids(text), self._last_prompt[1]
+            alone, ids = await self._prompt_ids(prompt), await self._ids(text)
             shared = (i for i, (a, b) in enumerate(zip(ids, alone, strict=False)) if a != b)
             tokens = Tokens(ids, next(shared, min(len(ids), len(alone))))
         if not 0 < tokens.start < len(tokens.ids):
             raise ModelError(f"{self._endpoint.name} cannot tell where a continuation starts")
         return tokens
+
+    async def _prompt_ids(self, prompt: str) -> tuple[int, ...]:
+        """A prompt's ids. They are kept for a while: every label of a question stands after the same prompt."""
+        ids = self._prompts.get(prompt) or await self._ids(prompt)
+        self._prompts[prompt] = ids
+        if len(self._prompts) > KEPT_PROMPTS:
+            del self._prompts[next(iter(self._prompts))]
+        return ids
 
     async def _ids(self, text: str) -> tuple[int, ...]:
         body = {"model": self._endpoint.model, "prompt": text, "add_special_tokens": True}
