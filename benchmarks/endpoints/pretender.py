@@ -4,12 +4,13 @@ It answers as a real server would, in every form that the client speaks, so that
 be told to lack anything, or to pretend to have it.
 """
 
+import functools
 import hashlib
 import math
 import random
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,20 @@ WORDS = ("the", "of", "a", "to", "and", "in", "is", "it", "you", "that", "he", "
 SHARES = (0.5, 0.2, 0.1, 0.08, 0.05, 0.03)
 """Probabilities of the words that may follow; each other token has a millionth or less."""
 
+Written = list[tuple[str, float, float]]
+"""Tokens with their natural log-probability, and that of the likeliest one in their place."""
+
 NOT_FOUND = Answer({"error": {"code": "not_found", "message": "no such path"}}, 404)
 REFUSED = Answer({"error": {"type": "invalid_request_error", "message": "cannot"}}, 400)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _following(text: str) -> tuple[tuple[str, float], ...]:
+    chance = random.Random(hashlib.sha256(text.encode()).digest())  # noqa: S311  # a fixed choice for each text
+    words = [" " + word for word in chance.sample(WORDS, len(SHARES))]
+    if text.endswith("four,"):
+        words[0] = " five"
+    return tuple((word, math.log(share)) for word, share in zip(words, SHARES, strict=True))
 
 
 @dataclass
@@ -70,25 +83,20 @@ class Pretender:
             found.append(i)
         return found
 
-    def following(self, context: list[str]) -> list[tuple[str, float]]:
+    def following(self, context: Sequence[str]) -> Sequence[tuple[str, float]]:
         """Return what may follow, likeliest first, with natural log-probabilities."""
-        text = "".join(context[-3:]).strip()
-        chance = random.Random(hashlib.sha256(text.encode()).digest())  # noqa: S311  # a fixed choice for each text
-        words = [" " + word for word in chance.sample(WORDS, len(SHARES))]
-        if text.endswith("four,"):
-            words[0] = " five"
-        return [(word, math.log(share)) for word, share in zip(words, SHARES, strict=True)]
+        return _following("".join(context[-3:]).strip())
 
-    def logprob(self, context: list[str], token: str) -> float:
+    def logprob(self, context: Sequence[str], token: str) -> float:
         """Return a token's natural log-probability after a context."""
         rare = -14.0 - (zlib.crc32("".join((*context[-2:], token)).encode()) % 1000) / 500
         return dict(self.following(context)).get(token, rare)
 
-    def write(self, text: str, body: Mapping[str, Any], number: int = 0) -> list[tuple[str, float, float]]:
+    def write(self, text: str, body: Mapping[str, Any], number: int = 0) -> Written:
         """Write after a text: tokens with their log-probability and that of the likeliest one."""
         seed = body.get("seed") if "seed" in self.offers else None
         chance = random.Random(f"{seed}-{number}" if seed is not None else None)  # noqa: S311
-        context, written = self.tokens(text), list[tuple[str, float, float]]()
+        context, written = self.tokens(text), Written()
         temperature = body.get("temperature") or 0.0
         for _ in range(body.get("max_tokens") or body.get("max_completion_tokens") or 16):
             options = self.following(context)
@@ -109,8 +117,9 @@ class Pretender:
             return REFUSED
         if body.get("echo") and "echo" in self.offers:
             return self._echo(prompt, body)
-        choices = [self._choice(prompt, body, number) for number in range(self._count(body))]
-        return Answer({"choices": choices, "usage": self._usage(self._around(prompt), body, len(choices))})
+        drafts = [self.write(prompt, body, number) for number in range(self._count(body))]
+        choices = [self._choice(draft, body, number) for number, draft in enumerate(drafts)]
+        return Answer({"choices": choices, "usage": self._usage(self._around(prompt), drafts)})
 
     def _around(self, prompt: str) -> str:
         return f"< user > You are kind . {prompt} < assistant >" if "template" in self.lies else prompt
@@ -118,13 +127,15 @@ class Pretender:
     def _count(self, body: Mapping[str, Any]) -> int:
         return body.get("n", 1) if "choices" in self.offers and "one_choice" not in self.lies else 1
 
-    def _usage(self, prompt: str, body: Mapping[str, Any], choices: int) -> dict[str, int]:
-        written = body.get("max_tokens") or body.get("max_completion_tokens") or 16
-        return {"prompt_tokens": len(self.tokens(prompt)), "completion_tokens": written * choices}
+    def _usage(self, prompt: str, drafts: Sequence[Written]) -> dict[str, int]:
+        return {"prompt_tokens": len(self.tokens(prompt)), "completion_tokens": sum(map(len, drafts))}
 
-    def _choice(self, prompt: str, body: Mapping[str, Any], number: int) -> dict[str, Any]:
-        written = self.write(prompt, body, number)
-        choice = {"text": "".join(token for token, _, _ in written), "finish_reason": "length", "index": number}
+    def _finish(self, written: Written, body: Mapping[str, Any]) -> str:
+        return "length" if len(written) == (body.get("max_tokens") or body.get("max_completion_tokens")) else "stop"
+
+    def _choice(self, written: Written, body: Mapping[str, Any], number: int) -> dict[str, Any]:
+        text = "".join(token for token, _, _ in written)
+        choice: dict[str, Any] = {"text": text, "finish_reason": self._finish(written, body), "index": number}
         if "logprobs" in body and "logprobs" in self.offers and "no_logprobs" not in self.lies:
             choice["logprobs"] = {
                 "tokens": [token for token, _, _ in written],
@@ -137,7 +148,7 @@ class Pretender:
         prompt = body["messages"][0]["content"]
         written = self.write(prompt, body)
         message = {"role": "assistant", "content": "".join(token for token, _, _ in written).strip()}
-        choice: dict[str, Any] = {"message": message, "finish_reason": "length"}
+        choice: dict[str, Any] = {"message": message, "finish_reason": self._finish(written, body)}
         if body.get("logprobs") and "logprobs" in self.offers:
             choice["logprobs"] = {
                 "content": [
@@ -146,7 +157,7 @@ class Pretender:
                 ]
             }
         count = self._count(body)
-        return Answer({"choices": [choice] * count, "usage": self._usage(f"< user > {prompt}", body, count)})
+        return Answer({"choices": [choice] * count, "usage": self._usage(f"< user > {prompt}", [written] * count)})
 
     # The ways to score
 
@@ -161,7 +172,7 @@ class Pretender:
         tokens = [self.known[i] for i in ids]
         if "same" in self.lies:
             return [-1.5] * len(ids)
-        scores = [self.logprob(tokens[:n], token) for n, token in enumerate(tokens)]
+        scores = [self.logprob(tokens[max(0, n - 3) : n], token) for n, token in enumerate(tokens)]
         return [-3.0, *scores[:-1]] if "shifted" in self.lies else scores
 
     def _likeliest(self, tokens: list[str]) -> int:
@@ -170,7 +181,7 @@ class Pretender:
     def _prompt_logprobs(self, ids: list[int]) -> Answer:
         tokens = [self.known[i] for i in ids]
         entries: list[Any] = [
-            {str(i): {"logprob": score, "rank": 1 if self._likeliest(tokens[:n]) == i else 2}}
+            {str(i): {"logprob": score, "rank": 1 if self._likeliest(tokens[max(0, n - 3) : n]) == i else 2}}
             for n, (i, score) in enumerate(zip(ids, self._scores(ids), strict=True))
         ]
         choice = {"text": " x", "finish_reason": "length", "prompt_logprobs": [None, *entries[1:]]}
@@ -182,7 +193,7 @@ class Pretender:
         tokens = [*self.tokens(prompt), *written]
         offsets = [sum(map(len, tokens[:n])) for n in range(len(tokens))]
         values: list[float | None] = [*self._scores(ids), -0.7]
-        tops = [{"x": self.following(tokens[:n])[0][1]} for n in range(len(tokens))]
+        tops = [{"x": self.following(tokens[max(0, n - 3) : n])[0][1]} for n in range(len(tokens))]
         logprobs = {"tokens": tokens, "token_logprobs": values, "text_offset": offsets, "top_logprobs": tops}
         choice = {"text": "".join(tokens), "finish_reason": "length", "logprobs": logprobs}
         return Answer({"choices": [choice], "usage": {"prompt_tokens": len(ids), "completion_tokens": 1}})
@@ -191,7 +202,7 @@ class Pretender:
         ids, first = body["input_ids"], body["logprob_start_len"]
         tokens = [self.known[i] for i in ids]
         entries: list[Any] = [[s, i, None] for s, i in zip(self._scores(ids), ids, strict=True)][first:]
-        tops: list[Any] = [[[0.0, self._likeliest(tokens[:n]), None]] for n in range(first, len(ids))]
+        tops: list[Any] = [[[0.0, self._likeliest(tokens[max(0, n - 3) : n]), None]] for n in range(first, len(ids))]
         entries[0], tops[0] = [None, ids[first], None], None
         meta = {"input_token_logprobs": entries, "input_top_logprobs": tops, "prompt_tokens": len(ids)}
         return Answer({"text": " x", "meta_info": meta})
@@ -202,7 +213,7 @@ class Pretender:
         tokens, start = [self.known[i] for i in ids], len(body["prompt"])
         scores = self._scores(ids)
         entries = [
-            {"id": ids[n], "logprob": scores[n], "top_logprobs": [{"id": self._likeliest(tokens[:n])}]}
+            {"id": ids[n], "logprob": scores[n], "top_logprobs": [{"id": self._likeliest(tokens[max(0, n - 3) : n])}]}
             for n in range(start, len(ids))
         ]
         return Answer({"content": "".join(tokens[start:]), "completion_probabilities": entries})

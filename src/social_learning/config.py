@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from social_learning.errors import ConfigError, TaskError
+from social_learning.models.endpoint.settings import Endpoint, Prices
 from social_learning.results import CellKey
 from social_learning.student import AnswerMode
 from social_learning.task import Task
@@ -96,6 +97,12 @@ class EndpointTable(_Table):
     timeout: float = Field(default=120.0, gt=0)
     deadline: float = Field(default=900.0, gt=0)
     prices: PricesTable | None = None
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint under the name of its table. Raises ConfigError where a value cannot be used."""
+        prices = Prices(self.prices.input, self.prices.output) if self.prices else None
+        plain = self.model_dump(exclude={"prices", "headers"})
+        return Endpoint(name=name, headers=tuple(self.headers.items()), prices=prices, **plain)
 
 
 class BudgetTable(_Table):
@@ -249,7 +256,8 @@ class Experiment(_Table):
         folders = Counter(key.name for _, key in cells_of(self))
         if max(folders.values()) > 1:
             raise ConfigError(f"arms: two arms would share the folder {folders.most_common(1)[0][0]!r}: rename one")
-        for name in self.models:
+        for name, table in self.models.items():
+            table.endpoint(name)
             if not _NAME.fullmatch(name):
                 raise ConfigError(f"models: {name!r} must be made of letters, digits, '.', '_' and '-'")
         if self.compare_with not in names:

@@ -3,18 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import EndpointTable, Experiment
+from social_learning.config import Experiment
 from social_learning.models.base import LanguageModel
 from social_learning.models.endpoint.budget import Limits, Purse
-from social_learning.models.endpoint.settings import Endpoint, Prices, is_endpoint
+from social_learning.models.endpoint.settings import is_endpoint
 from social_learning.models.pool import Load
-
-
-def endpoint_of(name: str, table: EndpointTable) -> Endpoint:
-    """Return a table's endpoint. Raises ConfigError, naming the key, where a value cannot be used."""
-    prices = Prices(table.prices.input, table.prices.output) if table.prices else None
-    plain = table.model_dump(exclude={"prices", "headers"})
-    return Endpoint(name=name, headers=tuple(table.headers.items()), prices=prices, **plain)
 
 
 def purse_of(experiment: Experiment, ledger: Path) -> Purse:
@@ -30,7 +23,7 @@ def is_remote(experiment: Experiment, model: str) -> bool:
 
 def loader(experiment: Experiment, load: Load, ledger: Path) -> Load:
     """Return `load` with the experiment's endpoints known to it by name, all of them paid from one purse."""
-    endpoints = {name: endpoint_of(name, table) for name, table in experiment.models.items()}
+    endpoints = {name: table.endpoint(name) for name, table in experiment.models.items()}
     purse = purse_of(experiment, ledger)
 
     def load_one(name: str, **options: Any) -> LanguageModel:

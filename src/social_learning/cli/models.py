@@ -11,7 +11,6 @@ from rich.text import Text
 
 from social_learning.cli.options import ExperimentOption, JsonOption
 from social_learning.config import load_experiment
-from social_learning.endpoints import endpoint_of
 from social_learning.errors import ConfigError
 from social_learning.models.base import Capabilities, LanguageModel, LimitedModel
 from social_learning.models.endpoint.settings import UNKNOWN_LENGTH, is_endpoint
@@ -61,7 +60,7 @@ def named_model(name: str, experiment: Path | None, **options: Any) -> LanguageM
     """Load a model by name; with an experiment file, its `[models.NAME]` tables are known. `options` are for endpoints."""
     tables = load_experiment(experiment).models if experiment else {}
     if name in tables:
-        return load_model(name, endpoint=endpoint_of(name, tables[name]), **options)
+        return load_model(name, endpoint=tables[name].endpoint(name), **options)
     if experiment and not is_endpoint(name):
         raise ConfigError(f"{experiment}: no table [models.{name}]")
     return load_model(name, **(options if is_endpoint(name) else {}))
