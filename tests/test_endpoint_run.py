@@ -125,15 +125,10 @@ def test_a_budget_stops_a_run_cleanly_and_more_of_it_finishes_the_same_run(serve
     whole = serve(MixingPretender())
     expected = run(experiment(whole), tmp_path / "whole")
     server = serve(MixingPretender())
-    stopped = 0
-    for limit in range(20, 300, 20):
-        try:
-            result = run(experiment(server, budget={"max_calls": limit}), tmp_path / "run")
-            break
-        except BudgetError as error:
-            assert f"budget.max_calls = {limit}" in str(error)
-            stopped += 1
-    assert stopped >= 2
+    for limit in (20, 60):
+        with pytest.raises(BudgetError, match=f"budget.max_calls = {limit} "):
+            run(experiment(server, budget={"max_calls": limit}), tmp_path / "run")
+    result = run(experiment(server, budget={"max_calls": 10_000}), tmp_path / "run")
     assert outcomes(tmp_path / "run") == outcomes(tmp_path / "whole")
     assert [arm.accuracy for arm in result.arms] == [arm.accuracy for arm in expected.arms]
     generated = {body: count for body, count in bodies(server).items() if '"seed"' in body}

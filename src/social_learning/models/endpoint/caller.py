@@ -46,7 +46,7 @@ class Caller:
                 pause = self._patience.pause(attempt, wait, self._around.rng)
                 attempt += 1
                 late = self._around.clock() + pause - started > self._patience.deadline
-                if late or broken >= self._patience.broken:
+                if late or attempt >= self._patience.attempts or broken >= self._patience.broken:
                     kind = SenselessError if broken >= self._patience.broken else EndpointError
                     raise kind(
                         f"{self._name} gave no usable answer in {attempt} attempts over "

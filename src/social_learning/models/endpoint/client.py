@@ -82,7 +82,7 @@ class Client:
         if code == "insufficient_quota":
             return Refused(f"{told}: the account has no credit left", status)
         if status in BUSY or (status >= 500 and status not in (501, 505)):
-            return Overloaded(told, _wait(response.headers.get("retry-after", "")))
+            return Overloaded(told, _wait(response.headers.get("retry-after", "")), status)
         if status in (401, 403):
             variable = self._endpoint.key_env
             hint = f"the key in {variable}" if variable else "a [models.NAME] table with key_env for its key"

@@ -12,12 +12,13 @@ class Fault(Exception):  # noqa: N818  # never leaves this package
 class Overloaded(Fault):
     """The endpoint is busy, broken for the moment, or out of reach: slow down and try again.
 
-    `wait` is how many seconds the endpoint asked for, if it did.
+    `wait` is how many seconds the endpoint asked for, if it did; `status` the HTTP status, 0 where none came.
     """
 
-    def __init__(self, reason: str, wait: float = 0.0) -> None:
+    def __init__(self, reason: str, wait: float = 0.0, status: int = 0) -> None:
         super().__init__(reason)
         self.wait = wait
+        self.status = status
 
 
 class Broken(Fault):

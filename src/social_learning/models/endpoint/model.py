@@ -33,7 +33,8 @@ CONNECTS_WITHIN = 20.0
 """Seconds in which an endpoint must answer the first request: whoever mistyped an address should not wait for retries."""
 
 PROBED_WITHIN = 60.0
-"""Seconds that one probe may take, retries included."""
+PROBE_ATTEMPTS = 4
+"""Seconds and attempts that one probe may take. Some servers break at what they do not know, and always will."""
 
 Found = TypeVar("Found")
 
@@ -63,7 +64,7 @@ class EndpointModel:
         self._around = around or Surroundings()
         self._client = Client(endpoint)
         self._pace = Pace(endpoint.concurrency, self._around)
-        self._caller = self._patient(endpoint.deadline)
+        self._caller = self._patient(Patience(endpoint.deadline))
         self._progress: Callable[[str, int, int], None] = _nobody
         self._done = self._asked = 0
         self._background = Background()
@@ -75,7 +76,7 @@ class EndpointModel:
         self._scorer = Scorer(endpoint, self.offer.scoring, self._send) if self.offer.scoring else None
 
     async def _connect(self, anew: bool) -> Offer:
-        description = await describe(self._endpoint, self._client, self._patient(CONNECTS_WITHIN))
+        description = await describe(self._endpoint, self._client, self._patient(Patience(CONNECTS_WITHIN)))
         kept = None if anew else kept_offer(self._endpoint, description.server)
         if kept is not None:
             return kept
@@ -84,10 +85,10 @@ class EndpointModel:
         return offer
 
     async def _probe(self, description: Description) -> Offer:
-        return await Prober(self._endpoint, self._client, self._patient(PROBED_WITHIN, 2)).probe(description)
+        patience = Patience(min(PROBED_WITHIN, self._endpoint.deadline), broken=2, attempts=PROBE_ATTEMPTS)
+        return await Prober(self._endpoint, self._client, self._patient(patience)).probe(description)
 
-    def _patient(self, deadline: float, broken: int = 5) -> Caller:
-        patience = Patience(min(deadline, self._endpoint.deadline), broken)
+    def _patient(self, patience: Patience) -> Caller:
         return Caller(self._endpoint.name, self._pace, patience, self._around)
 
     @property

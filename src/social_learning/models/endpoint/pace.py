@@ -26,10 +26,13 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a call is tried: `deadline` seconds in all, and no more than `broken` answers that make no sense."""
+    """How long a call is tried: `deadline` seconds in all, `attempts` times at most, and no more than `broken` answers that
+    make no sense.
+    """
 
     deadline: float
     broken: int = 5
+    attempts: int = 1_000_000
     first: float = 0.5
     longest: float = 30.0
 

@@ -10,7 +10,7 @@ from social_learning.errors import EndpointError, ModelError
 from social_learning.models.base import ChatTurn, Completion, Prompt, Sampling
 from social_learning.models.endpoint.caller import Caller, SenselessError
 from social_learning.models.endpoint.client import Client
-from social_learning.models.endpoint.faults import Broken, Refused
+from social_learning.models.endpoint.faults import Broken, Overloaded, Refused
 from social_learning.models.endpoint.forms import PLAIN_SAMPLING, Dialect, body_of, read_completion, tokens_of
 from social_learning.models.endpoint.offer import Offer
 from social_learning.models.endpoint.scoring import Scorer, read_ids
@@ -46,6 +46,10 @@ async def describe(endpoint: Endpoint, client: Client, caller: Caller) -> Descri
             return await client.get(url)
         except Refused as fault:
             if fault.status in (401, 403):
+                raise
+            return None
+        except Overloaded as fault:
+            if fault.status != 500:  # some servers break at what they do not know
                 raise
             return None
         except Broken:
