@@ -40,9 +40,10 @@ Handler = Callable[[Asked], Answer]
 
 
 class Loopback:
-    """Serves on a free port of 127.0.0.1 while it is open. `url` ends in `/v1`."""
+    """Serves on a free port of 127.0.0.1 while it is open. `url` ends in `/v1`; `asked` keeps all requests, if wanted."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, remember: bool = True) -> None:
+        self._remember, self._count = remember, 0
         self.asked: list[Asked] = []
         self._handler = handler
         self._loop = asyncio.new_event_loop()
@@ -78,8 +79,10 @@ class Loopback:
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> Answer:
         """Keep a request and have it answered."""
-        asked = Asked(len(self.asked), method, path, headers, json.loads(content) if content else None)
-        self.asked.append(asked)
+        asked = Asked(self._count, method, path, headers, json.loads(content) if content else None)
+        self._count += 1
+        if self._remember:
+            self.asked.append(asked)
         return self._handler(asked)
 
     def opened(self, connection: "_Connection", open: bool) -> None:
