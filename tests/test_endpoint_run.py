@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from benchmarks.endpoints.loopback import Answer, Asked, Handler, Loopback
 from endpoint_mixer import MixingPretender
 from social_learning.audit import Plan, audit
 from social_learning.config import Experiment, parse_experiment
+from social_learning.dry_run import dry_run
 from social_learning.errors import BudgetError, ConfigError, ModelError
 from social_learning.experiment import run
 
@@ -224,3 +226,33 @@ def bodies_of_probes(server: Loopback) -> Counter[str]:
     """What a connection asks before any call of the run."""
     probes = [body for body in bodies(server) if "Once upon a time" in body or "One, two" in body or "word yes" in body]
     return Counter({body: bodies(server)[body] for body in probes})
+
+
+def test_a_dry_run_asks_an_endpoint_nothing(serve: Serve) -> None:
+    server = serve(MixingPretender())
+    estimates = dry_run(experiment(server))
+    assert [estimate.arm for estimate in estimates] == ["zero-shot", "generated"]
+    assert all(estimate.answering.prompt_tokens for estimate in estimates)
+    assert not server.asked
+
+
+def test_an_interrupted_run_ends_at_once_and_keeps_what_was_answered(serve: Serve, tmp_path: Path) -> None:
+    class Hanging(MixingPretender):
+        def __call__(self, asked: Asked) -> Answer:
+            if asked.number > 60:
+                hanging.set()
+                return Answer(delay=600.0)
+            return super().__call__(asked)
+
+    def interrupt() -> None:
+        hanging.wait()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    hanging, main = threading.Event(), threading.get_ident()
+    server = serve(Hanging())
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment(server), tmp_path / "run")
+    interrupting.join()
+    assert len(server.asked) < 200

@@ -12,6 +12,7 @@ from typing import Any
 from social_learning.config import Experiment
 from social_learning.experiment import run
 from social_learning.models.base import LanguageModel, Usage
+from social_learning.models.endpoint.settings import estimated_tokens
 from social_learning.models.fakes import MixerModel
 from social_learning.models.registry import load_token_counter
 from social_learning.task import SEPARATOR
@@ -44,8 +45,10 @@ def dry_run(
     holds are counted too.
     """
 
-    def stand_in(name: str, **_: Any) -> LanguageModel:
-        return MixerModel(name, context_length=10**9, count=_by_blocks(token_counter(name)))
+    def stand_in(name: str, **options: Any) -> LanguageModel:
+        # An endpoint is asked nothing: its tokens are estimated.
+        count = estimated_tokens if "endpoint" in options else token_counter(name)
+        return MixerModel(name, context_length=10**9, count=_by_blocks(count))
 
     with tempfile.TemporaryDirectory() as folder:
         private = experiment.privacy.model_copy(update={"silos": str(Path(folder).resolve() / "silos")})

@@ -1,6 +1,7 @@
 """Budget: what a run may spend in calls, tokens and money, and the ledger of what it has spent so far."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,9 +116,12 @@ class Purse:
 
 
 def _read(ledger: Path) -> Spent:
-    """Add up a ledger. A last line that was cut off by a kill is of a call whose answer was not kept either."""
+    """Add up a ledger. A last line that a kill cut off goes: its call's answer was not kept either."""
     try:
-        lines = ledger.read_text(encoding="ascii").splitlines(keepends=True)
+        text = ledger.read_text(encoding="ascii")
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        if not text.endswith("\n"):
+            os.truncate(ledger, text.rfind("\n") + 1)
     except FileNotFoundError:
         return Spent()
     except (OSError, UnicodeDecodeError):
@@ -128,6 +132,5 @@ def _read(ledger: Path) -> Spent:
             calls, tokens, cost = json.loads(line)
             total += Spent(int(calls), int(tokens), float(cost))
         except (ValueError, TypeError):
-            if line.endswith("\n"):
-                raise RunFolderError(f"{ledger} is damaged: delete it to forget what was spent") from None
+            raise RunFolderError(f"{ledger} is damaged: delete it to forget what was spent") from None
     return total
