@@ -21,8 +21,10 @@ def continuation_of(text: str, reply: str) -> tuple[str, int]:
     goes, the second is put back.
     """
     rest = reply.lstrip()
-    last_line = text.rpartition("\n")[2].strip()
-    if last_line and rest.startswith(last_line):
-        rest = rest.removeprefix(last_line).lstrip()
+    last_line = text.rstrip().rpartition("\n")[2].strip()
+    after = rest.removeprefix(last_line)
+    # A line that ends in a letter may also be the beginning of a longer word.
+    if last_line and after != rest and not (last_line[-1].isalnum() and after[:1].isalnum()):
+        rest = after.lstrip()
     blank = " " if rest and text and not text[-1].isspace() else ""
     return blank + rest, len(reply) - len(rest)
