@@ -284,6 +284,25 @@ def test_a_stop_text_that_the_server_ignores_ends_the_completion_and_its_logprob
     assert (made.text, made.finish, made.logprobs, made.tokens) == (" spam", "stop", (-1.0, -2.0), 4)
 
 
+def test_a_stop_text_whose_tokens_have_no_logprobs_is_one_all_the_same() -> None:
+    """As llama-server 2026.10 answers: the stop text's tokens are counted and not told."""
+    dialect, sampling = Dialect("m", chat=False), Sampling(max_tokens=8, stop=("six, seven",))
+    content = [{"token": " five", "logprob": -1.0}, {"token": ",", "logprob": -2.0}]
+    choice: dict[str, Any] = {"text": " five, ", "finish_reason": "stop", "logprobs": {"content": content}}
+    answer = {"choices": [choice], "usage": {"prompt_tokens": 8, "completion_tokens": 5}}
+    made = read_completion(dialect, answer, "One, two, three, four,", sampling)
+    assert (made.text, made.logprobs, made.tokens) == (" five, ", (-1.0, -2.0), 5)
+    answer = {
+        "choices": [{**choice, "text": "", "logprobs": None}],
+        "usage": {"prompt_tokens": 8, "completion_tokens": 1},
+    }
+    made = read_completion(dialect, answer, "One, two, three, four,", sampling)
+    assert (made.text, made.logprobs, made.tokens) == ("", (), 1)
+    answer = {"choices": [{**choice, "finish_reason": "length"}], "usage": {"prompt_tokens": 8, "completion_tokens": 5}}
+    with pytest.raises(Broken, match="of another number than the tokens"):
+        read_completion(dialect, answer, "One, two, three, four,", sampling)
+
+
 def test_a_chat_reply_is_read_as_the_continuation_it_was_asked_for() -> None:
     dialect, sampling = Dialect("m", chat=True), Sampling(max_tokens=8, stop=("\n",))
     body = body_of(dialect, "Text: hi\nClass:", sampling, 1)

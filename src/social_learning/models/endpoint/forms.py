@@ -4,7 +4,7 @@ Whatever comes back is checked before it counts: an answer that contradicts itse
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,10 +73,15 @@ def read_completion(dialect: Dialect, answer: Any, prompt: Prompt, sampling: Sam
     text = text_of(choice)
     if choice["finish_reason"] == "content_filter":
         text = ""  # what a filter left is no answer of the model's; it counts as one that cannot be read
-    tokens = tokens_of(choice) if dialect.logprobs else []
-    if dialect.logprobs and text and not tokens:
+    # Some servers (llama-server) leave a stop text's tokens out of the log-probabilities, and send null where none is left.
+    unseen = max(map(len, sampling.stop), default=0) if choice["finish_reason"] == "stop" else 0
+    none_left = choice.get("logprobs") is None and (not text.strip() or len(text) < unseen)
+    tokens = tokens_of(choice) if dialect.logprobs and not none_left else []
+    if dialect.logprobs and text.strip() and not tokens and not none_left:
         raise Broken("a text without log-probabilities")
-    prompt_tokens, written = _counts(answer, prompt, sampling, text, tokens)
+    prompt_tokens, written = _counts(answer, prompt, sampling, text, len(tokens))
+    if dialect.logprobs and not (len(tokens) - 1 <= written.said <= len(tokens) + 1 + unseen or none_left):
+        raise Broken("log-probabilities of another number than the tokens")
     skipped, lead = 0, 0
     if dialect.chat and isinstance(prompt, str):
         told, skipped = continuation_of(prompt, text)
@@ -88,7 +93,8 @@ def read_completion(dialect: Dialect, answer: Any, prompt: Prompt, sampling: Sam
         text, finish = text[:place], "stop"
         tokens = _up_to(tokens, skipped - lead + place + len(stop))
     logprobs = tuple(logprob for _, logprob in tokens)
-    return Completion(text, logprobs, finish, prompt_tokens, None if written == len(logprobs) else written)
+    total = written.total
+    return Completion(text, logprobs, finish, prompt_tokens, None if total == len(logprobs) else total)
 
 
 def only_choice(answer: Any) -> dict[str, Any]:
@@ -137,12 +143,20 @@ def checked_logprob(value: Any) -> float:
     return min(float(value), 0.0)
 
 
-def _counts(answer: Any, prompt: Prompt, sampling: Sampling, text: str, tokens: Sequence[object]) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Tokens that were generated: all that count, and those of them that make up the text."""
+
+    total: int
+    said: int
+
+
+def _counts(answer: Any, prompt: Prompt, sampling: Sampling, text: str, tokens: int) -> tuple[int, _Written]:
     """Return tokens in and out as the endpoint counted them; raises Broken where the counts cannot be."""
     told = prompt.content if isinstance(prompt, ChatTurn) else prompt
     usage = answer.get("usage")
     if not isinstance(usage, dict):
-        return estimated_tokens(told), len(tokens) or estimated_tokens(text)
+        return estimated_tokens(told), _Written(tokens or estimated_tokens(text), tokens)
     read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens", 0))
     details = usage.get("completion_tokens_details")
     thought = (details.get("reasoning_tokens") or 0) if isinstance(details, dict) else 0
@@ -150,9 +164,7 @@ def _counts(answer: Any, prompt: Prompt, sampling: Sampling, text: str, tokens: 
     most = sampling.max_tokens + 1  # the end of text may count
     if read > len(told.encode()) + TEMPLATE_TOKENS or not (said <= written <= most) or (text and said < 1):
         raise Broken("token counts that cannot be right")
-    if tokens and abs(len(tokens) - said) > 1:
-        raise Broken("log-probabilities of another number than the tokens")
-    return read, written
+    return read, _Written(written, said)
 
 
 def _count(value: Any) -> int:
