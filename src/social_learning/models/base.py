@@ -75,7 +75,7 @@ class Completion:
     logprobs: tuple[float, ...] = field(repr=False)
     finish: Finish
     prompt_tokens: int = 0
-    written: int | None = None
+    written: int | None = field(default=None, repr=False)
 
     @property
     def tokens(self) -> int:
