@@ -116,12 +116,13 @@ class Teacher:
         shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
         discarded = Counter[str]()
         door = Door(self._guards)
-        drafts: list[Draft] = []
+        mended: dict[str, Draft] = {}
         for draft in self._drafts(request, shots, discarded):
             example = door.let_out_example(draft.example, Origin(self._private, draft.prompt))
             # Mending can make two drafts the same.
-            if example is not None and all(example != other.example for other in drafts):
-                drafts.append(Draft(example, draft.perplexity, draft.prompt))
+            if example is not None:
+                mended.setdefault(self._task.render(example), Draft(example, draft.perplexity, draft.prompt))
+        drafts = list(mended.values())
         if request.self_check and drafts:
             agreed = self._agrees(shots, [draft.example for draft in drafts])
             discarded["self_check"] += agreed.count(False)

@@ -43,13 +43,15 @@ class Meeting:
 
     Models compute in the starter's thread alone: a number of threads that each compute would each bring their own
     workers, and an interrupt would find nobody to stop. Each caller waits for its own call and only the starter for
-    `turn`: were all of them woken whenever one comes in, waiting would cost more than everything else teachers do.
+    `turn`: were all of them woken whenever one comes in, waiting would cost more than everything else teachers do. Between
+    two calls only the caller with the `baton` goes on: threads that want Python at the same time take it from each other.
     """
 
     going: int = 0
     left: bool = False
     waiting: dict[int, _Call] = field(default_factory=dict)
     turn: threading.Condition = field(default_factory=threading.Condition)
+    baton: threading.Lock = field(default_factory=threading.Lock)
     seat: threading.local = field(default_factory=threading.local)
 
     def ask(self, call: _Call) -> _Call:
@@ -59,7 +61,9 @@ class Meeting:
                 raise _Left
             self.waiting[self.seat.number] = call
             self.stop_going()
+        self.baton.release()
         call.over.wait()
+        self.baton.acquire()
         if not call.settled:
             raise _Left
         if call.failure:
@@ -182,13 +186,14 @@ class Together(Generic[Result]):
 
         def work(number: int) -> None:
             meeting.seat.number = number
-            try:
-                results[number] = jobs[number]()
-            except BaseException as failure:  # raised again below, in the jobs' order
-                failures[number] = failure
-            finally:
-                with meeting.turn:
-                    meeting.stop_going()
+            with meeting.baton:
+                try:
+                    results[number] = jobs[number]()
+                except BaseException as failure:  # raised again below, in the jobs' order
+                    failures[number] = failure
+                finally:
+                    with meeting.turn:
+                        meeting.stop_going()
 
         threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
         for model in self._models:
