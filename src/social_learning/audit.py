@@ -22,7 +22,7 @@ from social_learning.errors import AuditError, ConfigError, DataError, RunFolder
 from social_learning.experiment import default_folder, facts, pool_for, silos_folder, teacher_for
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
-from social_learning.preflight import check, silos_for
+from social_learning.preflight import check, check_audit_models, check_models, silos_for
 from social_learning.privacy.canaries import CanaryKind, CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
 from social_learning.privacy.trials import ArmAudit, Failure, Trial, summarise
@@ -121,6 +121,8 @@ def audit(
         folder.depends_on("data", facts(corpus))
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
         stack.enter_context(closing(pool))
+        check_models(experiment, audited, corpus.task, pool)
+        check_audit_models(experiment, audited, pool)
         auditor = _Auditor(experiment, plan, corpus, canary, names, pool, folder, watch)
         controls = controls_of(audited)
         results, problems = [], []

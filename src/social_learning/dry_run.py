@@ -20,6 +20,7 @@ from social_learning.config import Experiment, cells_of
 from social_learning.errors import AuditError
 from social_learning.experiment import run
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score, Usage
+from social_learning.models.endpoint.settings import estimated_tokens
 from social_learning.models.fakes import SWAPPED, MixerModel
 from social_learning.models.registry import load_token_counter
 from social_learning.progress import Unwatched
@@ -186,10 +187,11 @@ class Meter(Unwatched):
         self._models: dict[str, StandIn] = {}
         self._marks: list[dict[str, Work]] = []
 
-    def load(self, name: str, **_: Any) -> LanguageModel:
-        """Return a stand-in for a model."""
+    def load(self, name: str, **options: Any) -> LanguageModel:
+        """Return a stand-in for a model. An endpoint is asked nothing: its tokens are estimated."""
         if name not in self._models:
-            self._models[name] = StandIn(name, context_length=10**9, count=_by_blocks(self._token_counter(name)))
+            count = estimated_tokens if "endpoint" in options else self._token_counter(name)
+            self._models[name] = StandIn(name, context_length=10**9, count=_by_blocks(count))
         return self._models[name]
 
     def cells(self, done: int, total: int) -> None:  # noqa: ARG002  # what is done is told by the marks' order

@@ -12,6 +12,7 @@ from typing import Any
 
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
+from social_learning.endpoints import loader
 from social_learning.errors import TeachingError
 from social_learning.evaluation import evaluate
 from social_learning.folders import cache_folder
@@ -19,7 +20,7 @@ from social_learning.guards import Guard, MinDistance, NoCopies, NoSharedItems, 
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.owner import OwnerReports
-from social_learning.preflight import check, silos_for
+from social_learning.preflight import check, check_models, silos_for
 from social_learning.privacy.closeness import closest_pair, measure
 from social_learning.privacy.detectors import detector
 from social_learning.progress import Unwatched, Watch
@@ -72,6 +73,7 @@ def run(
         # What is there already is counted at once, so that the time left is reckoned from what is done now.
         finished = {key: cell for _, key in asked if (cell := folder.finished(key))}
         missing = [(arm, key) for arm, key in asked if key not in finished]
+        check_models(experiment, [arm for arm, _ in missing], corpus.task, pool)
         for number, (arm, key) in enumerate(missing):
             watch.cells(len(asked) - len(missing) + number, len(asked))
             try:
@@ -172,7 +174,10 @@ def teacher_for(
 
 def pool_for(experiment: Experiment, load: Load, watch: Watch) -> ModelPool:
     """Return the models of a run; private call caches lie outside the run folder."""
-    return ModelPool(load, silos_folder(experiment), watch.model, watch.tokens)
+    private = silos_folder(experiment)
+    # Next to the caches, which say what need not be paid for again.
+    ledger = private / f"spent-{experiment.fingerprint}.jsonl"
+    return ModelPool(loader(experiment, load, ledger), private, watch.model, watch.tokens)
 
 
 def default_folder(experiment: Experiment) -> Path:

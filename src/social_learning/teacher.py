@@ -264,13 +264,31 @@ class Teacher:
     # Votes
 
     def _answer_vote(self, request: RequestVote) -> ReplyVote:
-        """Vote for the candidate that is likeliest, per token, after the held-out examples (appendix H)."""
+        """Vote for the candidate that the held-out examples speak for; see RequestVote."""
         if not self._silo.held_out:
             raise DataError(f"silo {self.name!r} holds nothing out: voting needs a held_out share above 0")
-        prompt = SEPARATOR.join(self._task.render(example) for example in self._silo.held_out[:VOTE_SHOTS])
-        scores = self._model.score([(prompt, SEPARATOR + self._task.render(c)) for c in request.candidates])
-        best = int(np.argmax([score.per_token for score in scores]))
+        judge = self._likelihoods if request.by == "likelihood" else self._right_answers
+        marks = np.array(judge(request.candidates, self._silo.held_out[:VOTE_SHOTS]))
+        rng = generator(self._seed, request.kind, request.round)
+        # Likelihoods are never equal but for equal texts; counts of right answers often are.
+        best = int(np.argmax(marks) if request.by == "likelihood" else rng.choice(np.flatnonzero(marks == marks.max())))
         return ReplyVote(teacher=self.name, round=request.round, choice=best)
+
+    def _likelihoods(self, candidates: Sequence[Example], held_out: Sequence[Example]) -> list[float]:
+        """Each candidate's log-likelihood per token after the held-out examples (appendix H)."""
+        prompt = SEPARATOR.join(self._task.render(example) for example in held_out)
+        scores = self._model.score([(prompt, SEPARATOR + self._task.render(c)) for c in candidates])
+        return [score.per_token for score in scores]
+
+    def _right_answers(self, candidates: Sequence[Example], held_out: Sequence[Example]) -> list[float]:
+        """How many held-out questions the model answers right when shown one candidate."""
+        counts = []
+        for candidate in candidates:
+            student = Student(self._model, Lesson(task=self._task, examples=(candidate,)), answer_by="free")
+            answers = student.answers([example.fields for example in held_out])
+            right = [a is not None and self._task.correct(a, e) for a, e in zip(answers, held_out, strict=True)]
+            counts.append(float(sum(right)))
+        return counts
 
     # Instructions
 

@@ -163,10 +163,14 @@ class LockstepModel:
 
 
 class Together(Generic[Result]):
-    """Runs jobs side by side, in lockstep on the given models, and returns their results in order."""
+    """Runs jobs side by side, in lockstep on the given models, and returns their results in order.
 
-    def __init__(self, models: Sequence[LockstepModel]) -> None:
+    `give_up` is called when whoever waits for them is interrupted: it must end what keeps jobs busy besides those models.
+    """
+
+    def __init__(self, models: Sequence[LockstepModel], give_up: Callable[[], None] = lambda: None) -> None:
         self._models = models
+        self._give_up = give_up
 
     def __call__(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
         """Run all jobs; raises the first failure, in the jobs' order."""
@@ -198,6 +202,9 @@ class Together(Generic[Result]):
             for thread in threads:
                 thread.start()
             meeting.serve()
+        except BaseException:
+            self._give_up()
+            raise
         finally:
             meeting.leave()
             for thread in threads:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol as Interface
 from typing import runtime_checkable
 
-from social_learning.models.base import BatchingModel, LanguageModel, Usage
+from social_learning.models.base import BatchingModel, LanguageModel, OneByOneModel, Usage
 from social_learning.models.cache import CachedModel, CallCache
 from social_learning.models.lockstep import LockstepModel, Result, Together
 
@@ -13,6 +13,14 @@ Load = Callable[..., LanguageModel]
 """Loads a model by name; takes the options of `load_model`."""
 
 Options = Mapping[str, int | str]
+
+
+@runtime_checkable
+class Closable(Interface):
+    """A model that holds something open, such as connections."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 @runtime_checkable
@@ -46,12 +54,13 @@ class ModelPool:
         self._progress = progress
         self._computed = computed
         self._loaded: dict[_Spec, LanguageModel] = {}
+        self._owner = True
         self._wrapped: dict[tuple[_Spec, str], CachedModel] = {}
 
     def sharing(self, private: Path) -> "ModelPool":
         """Return a pool with the same models in memory, and caches and a count of its own below `private`."""
         pool = ModelPool(self._load, private, self._progress, self._computed)
-        pool._loaded = self._loaded
+        pool._loaded, pool._owner = self._loaded, False
         return pool
 
     def load(self, name: str, options: Options) -> LanguageModel:
@@ -81,14 +90,26 @@ class ModelPool:
         return sum((model.usage for model in self._wrapped.values()), Usage())
 
     def together(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Run jobs and return their results in order: side by side where a model gains from larger batches, see Together.
+        """Run jobs and return their results in order: side by side where a model gains from it, see Together.
 
-        Else one after the other, so that each finished call is in its cache before the next one starts.
+        Those are models that gain from larger batches, and those that answer several calls at a time. Else one after the
+        other, so that each finished call is in its cache before the next one starts.
         """
         batching = [model for model in self._loaded.values() if isinstance(model, LockstepModel)]
-        return Together[Result](batching)(jobs) if batching else [job() for job in jobs]
+        others = [model for model in self._loaded.values() if isinstance(model, OneByOneModel)]
+
+        def give_up() -> None:
+            for model in others:
+                model.interrupt()
+
+        return Together[Result](batching, give_up)(jobs) if batching or others else [job() for job in jobs]
 
     def close(self) -> None:
-        """Close the caches' files."""
-        for model in self._wrapped.values():
+        """Close the caches' files, and what models hold open. Models go first: a call in flight may still be kept.
+
+        A pool that shares another one's models leaves them to it.
+        """
+        for model in [model for model in self._loaded.values() if self._owner and isinstance(model, Closable)]:
             model.close()
+        for wrapped in self._wrapped.values():
+            wrapped.close()
