@@ -366,8 +366,8 @@ def test_a_forecast_counts_what_is_left_and_writes_nothing(tmp_path: Path) -> No
     assert zero.different <= zero.prompt_tokens
     assert first.rows[1].work.calls == 2 * 2 * 2 * (8 + 16)  # two labels, two numbers of shots, two repeats
     assert first.rows[4].work.calls >= 2 * 20  # two trials, each with 20 canaries
-    assert first.total.seconds > 0
-    assert "off by a factor" in first.about
+    assert first.total.seconds
+    assert "has not been measured" in first.about
 
     model = Counting(MixerModel("fake:mixer"))
     reproduce(tables, root, load=loads(model))
@@ -416,3 +416,11 @@ def test_a_model_that_cannot_be_loaded_is_told_before_any_call(tmp_path: Path) -
     with pytest.raises(ModelError, match="no model absent"):
         reproduce(request("table1", "table10", teacher_model="absent"), tmp_path / "root", load=load)
     assert model.calls == 0
+
+
+def test_a_forecast_asks_an_endpoint_nothing(tmp_path: Path) -> None:
+    asked = request("table2", model="openai:some@http://127.0.0.1:9/v1")  # nobody listens there
+    told = forecast(asked, tmp_path / "root", load=no_model)
+    assert told.total.work.calls
+    assert (told.total.seconds, told.paces) == (None, {})
+    assert told.total.figures[-1] == ""

@@ -62,6 +62,14 @@ class Plan:
         """The audit's folder name, such as `codes-1000`. The number of trials is not in it: more can follow."""
         return f"{self.canaries}-{self.references + 1}" + (f"-rows{self.rows}" if self.rows else "")
 
+    def folder(self, run: Path) -> Path:
+        """Return the audit's folder in a run folder."""
+        return run / "audits" / self.name
+
+    def trial_file(self, run: Path, arm: Arm, number: int) -> Path:
+        """Return the file of one trial."""
+        return self.folder(run) / arm.name / f"{number:04d}.json"
+
     def wanted(self, arm: Arm) -> int:
         """Return how many trials an arm gets; the control, whose method is `original`, gets few."""
         return min(self.trials, CONTROL_TRIALS) if arm.method == "original" else self.trials
@@ -199,7 +207,7 @@ class _Auditor:
     ) -> None:
         self._experiment, self._plan, self._corpus, self._canary = experiment, plan, corpus, canary
         self._names, self._models, self._folder, self._watch = names, models, folder, watch
-        self.path = folder.path / "audits" / plan.name
+        self.path = plan.folder(folder.path)
         self.trials: dict[str, dict[int, Trial | Failure]] = {}
 
     def run_arm(self, arm: Arm) -> ArmAudit:
@@ -270,7 +278,7 @@ class _Auditor:
         return Prepared(number, secrets, teaching, teachers, departed)
 
     def _file(self, arm: Arm, number: int) -> Path:
-        return self.path / arm.name / f"{number:04d}.json"
+        return self._plan.trial_file(self._folder.path, arm, number)
 
     def _finished(self, arm: Arm, number: int) -> Trial | Failure | None:
         file = self._file(arm, number)

@@ -36,6 +36,7 @@ from social_learning.lesson import Lesson
 from social_learning.messages import Reply, ReplyExamples, Request, RequestOriginals
 from social_learning.privacy import evidence
 from social_learning.privacy.evidence import Closeness
+from social_learning.privacy.trials import ArmAudit
 from social_learning.results import Cell, CellKey, Result
 
 PACKAGES = ("social-learning", "torch", "transformers", "tokenizers", "numpy", "scipy", "pydantic")
@@ -231,6 +232,18 @@ def read_closeness(folder: Path, key: CellKey) -> list[Closeness]:
         return []
     except (OSError, ValueError, KeyError, TypeError):
         raise RunFolderError(f"{file} is damaged: delete its folder to have that part done again") from None
+
+
+def read_audit(file: Path) -> tuple[dict[str, Any], list[ArmAudit]]:
+    """Return an audit.json: the whole object, with `canaries`, `references` and `rows`, and its arms. Raises RunFolderError
+    where it is damaged.
+    """
+    table = read_json(file)
+    try:
+        _ = table["canaries"], table["references"], table["rows"]
+        return table, [ArmAudit.from_table(arm) for arm in table["arms"]]
+    except (KeyError, TypeError):
+        raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
 
 
 def write_file(path: Path, text: str, mode: int = 0o666) -> None:

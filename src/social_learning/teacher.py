@@ -202,8 +202,9 @@ class Teacher:
         """Read a question without its answer. One that was cut off counts where it could end after any word."""
         text = self._task.opening + completion.text
         if completion.finish == "length":
-            # Its last word may not be whole.
-            text = text.rpartition(" ")[0] if self._task.ends_in_gap else ""
+            if not self._task.ends_in_gap:
+                return None
+            text = text.rpartition(" ")[0]  # the last word may not be whole
         return self._task.parse_question(text)
 
     def _read(self, text: str, label: str | None) -> Example | None:

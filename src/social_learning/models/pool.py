@@ -102,7 +102,11 @@ class ModelPool:
             for model in others:
                 model.interrupt()
 
-        return Together[Result](batching, give_up)(jobs) if batching or others else [job() for job in jobs]
+        return (
+            Together[Result](batching, give_up if others else None)(jobs)
+            if batching or others
+            else [job() for job in jobs]
+        )
 
     def close(self) -> None:
         """Close the caches' files, and what models hold open. Models go first: a call in flight may still be kept.

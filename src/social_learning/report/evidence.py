@@ -10,9 +10,9 @@ from typing import Any
 from social_learning.config import Arm, Experiment
 from social_learning.errors import RunFolderError
 from social_learning.privacy.evidence import Closeness, Summary
-from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK
+from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES
 from social_learning.privacy.trials import ArmAudit
-from social_learning.records import read_closeness, read_json
+from social_learning.records import read_audit, read_closeness, read_json
 from social_learning.report import numbers
 from social_learning.report.verdict import audit_verdict
 from social_learning.results import CellKey, Result
@@ -20,8 +20,6 @@ from social_learning.results import CellKey, Result
 BINS = 20
 HEIGHT = 90
 """The height of a histogram, in pixels."""
-
-PAPER_REFERENCES, PAPER_TRIALS = 999, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +182,8 @@ def audits(folder: Path, arms: Mapping[str, Arm], task: str, result: Result | No
 
 
 def _audit(file: Path, arms: Mapping[str, Arm], task: str, result: Result | None) -> AuditView:
-    table = read_json(file)
-    try:
-        found = [ArmAudit.from_table(arm) for arm in table["arms"]]
-        kind, references, rows = table["canaries"], table["references"], table["rows"]
-    except (KeyError, TypeError):
-        raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
+    table, found = read_audit(file)
+    kind, references, rows = table["canaries"], table["references"], table["rows"]
     lines = [_audit_row(arm, arms.get(arm.name), (task, kind), rows, result) for arm in found]
     told = tuple(audit_verdict(arm, kind) for arm in found)
     return AuditView(file.parent.name, kind, references, rows, tuple(lines), told, tuple(map(_ranks, found)))
@@ -198,7 +192,7 @@ def _audit(file: Path, arms: Mapping[str, Arm], task: str, result: Result | None
 def _audit_row(
     audit: ArmAudit, arm: Arm | None, key: tuple[str, str], rows: int | None, result: Result | None
 ) -> AuditRow:
-    comparable = audit.method == "generated" and audit.references == PAPER_REFERENCES and rows is None
+    comparable = audit.method == "generated" and audit.references == REFERENCES and rows is None
     measured = [a for a in result.arms if a.name == audit.name and a.shots == audit.shots] if result else []
     return AuditRow(
         arm=audit,

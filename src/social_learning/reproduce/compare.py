@@ -7,19 +7,15 @@ from typing import Any
 
 from social_learning.audit import Plan
 from social_learning.config import Experiment, cells_of
-from social_learning.errors import RunFolderError
 from social_learning.privacy.evidence import summarise
-from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK
+from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES
 from social_learning.privacy.trials import ArmAudit
-from social_learning.records import read_cell, read_closeness, read_failure, read_json
+from social_learning.records import read_audit, read_cell, read_closeness, read_failure
 from social_learning.reproduce.paper import ACCURACY, PaperFigure
 from social_learning.reproduce.plan import Request, experiment_for, folder_of, lines_of, tasks_of
 from social_learning.reproduce.tables import Line, Measure, Table
-from social_learning.results import SIGNIFICANT, Cell, CellKey
+from social_learning.results import SIGNIFICANT, Cell, CellKey, graded
 from social_learning.statistics import exact_p_value, mean, standard_error
-
-PAPER_REFERENCES = 999
-"""The paper's ranks are among so many comparison canaries; others cannot be compared with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +138,7 @@ def _accuracy(folder: Path, keys: Sequence[CellKey], against: tuple[Path, str] |
     if against is not None:
         # The other arm has all its repeats, or it has one alone, where chance has no hand in it.
         base = _cells(against[0], [replace(key, arm=against[1]) for key in keys])
-        p_value = exact_p_value(_graded(cells), _graded(base)) if base else None
+        p_value = exact_p_value(graded(cells), graded(base)) if base else None
     return Figure(
         value=mean(shares),
         stderr=standard_error(shares),
@@ -155,10 +151,6 @@ def _accuracy(folder: Path, keys: Sequence[CellKey], against: tuple[Path, str] |
 
 def _cells(folder: Path, keys: Sequence[CellKey]) -> list[Cell]:
     return [cell for key in keys if (cell := read_cell(folder, key))]
-
-
-def _graded(cells: Sequence[Cell]) -> list[int]:
-    return [value for cell in cells for value in cell.evaluation.graded]
 
 
 def _distance(folder: Path, keys: Sequence[CellKey]) -> Figure | None:
@@ -183,13 +175,13 @@ def _paper(table: Table, line: Line, task: str, shots: int) -> PaperFigure | Non
 def _audit_rows(request: Request, root: Path, table: Table, task: str, kind: Any) -> list[Row]:
     plan = Plan(request.trials, request.references, kind)
     experiment, folder = experiment_for(request, task), folder_of(request, root, task)
-    arms = _audits(folder / "audits" / plan.name / "audit.json")
+    arms = _audits(plan.folder(folder) / "audit.json")
     control = Line("control: verbatim", "verbatim", rated=False)
     figures = MEAN_RANK if table.measure == "rank" else FIRSTS
     rows = []
     for line in (*lines_of(request, table), control):
         audit = arms.get(str(line.arm))
-        paper = figures.get((task, kind)) if line.paper and plan.references == PAPER_REFERENCES else None
+        paper = figures.get((task, kind)) if line.paper and plan.references == REFERENCES else None
         shots = audit.shots if audit else _most_shots(experiment, line)
         figure = None if audit is None else _rank(table.measure, audit)
         told = None if paper is None else PaperFigure(paper)
@@ -204,12 +196,7 @@ def _rank(measure: Measure, audit: ArmAudit) -> Figure:
 
 
 def _audits(file: Path) -> dict[str, ArmAudit]:
-    if not file.exists():
-        return {}
-    try:
-        return {table["name"]: ArmAudit.from_table(table) for table in read_json(file)["arms"]}
-    except (KeyError, TypeError):
-        raise RunFolderError(f"{file} is damaged: run the same command again to have it written anew") from None
+    return {arm.name: arm for arm in read_audit(file)[1]} if file.exists() else {}
 
 
 def _most_shots(experiment: Experiment, line: Line) -> int:

@@ -2,8 +2,9 @@
 by the pace of the real models on this machine.
 """
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from social_learning.corpus import load_corpus
 from social_learning.dry_run import CountTokens, Pace, Work, calibrate, dry_audit, dry_cells
 from social_learning.dry_run import Part as Done
 from social_learning.folders import cache_folder
+from social_learning.models.endpoint.settings import is_endpoint
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model, load_token_counter
 from social_learning.progress import Unwatched, Watch
@@ -29,18 +31,20 @@ CALIBRATION_TEXTS, CALIBRATION_SHOTS = 8, 8
 
 @dataclass(frozen=True, slots=True)
 class ForecastRow:
-    """The work of one arm on one task, all shots and repeats (or trials) together, and the seconds it would take."""
+    """The work of one arm on one task, all shots and repeats (or trials) together, and the seconds it would take; None where
+    a model behind an endpoint has a part in it.
+    """
 
     label: str
     work: Work
-    seconds: float
+    seconds: float | None
 
     @property
     def figures(self) -> tuple[str, ...]:
         """Calls, prompt tokens, different ones of them, new tokens, and time, as short texts."""
         work = self.work
         counts = (work.calls, work.prompt_tokens, work.different, work.new_tokens)
-        return (*map(_short, counts), duration(self.seconds))
+        return (*map(_short, counts), "" if self.seconds is None else duration(self.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Forecast:
     def total(self) -> ForecastRow:
         """All rows together."""
         work = sum((row.work for row in self.rows), Work())
-        return ForecastRow("all", work, sum(row.seconds for row in self.rows))
+        return ForecastRow("all", work, _sum(row.seconds for row in self.rows))
 
     @property
     def about(self) -> str:
@@ -68,8 +72,8 @@ class Forecast:
             "An estimate. Calls, prompt tokens read, and tokens written: one repeat, and two trials of an audit, played through "
             "with a stand-in that guesses how long texts turn out. Different: what the prompts of one batch have in common "
             "counts once. Time: different and written tokens at this machine's pace: "
-            f"{paces or 'nothing is left to do'}. Expect it to be off by a factor of up to two. Work that tables share is "
-            "counted once, work that is done already not at all."
+            f"{paces or 'no model was measured'}. How far off it is has not been measured. A model behind an endpoint is asked "
+            "nothing, and gets no time. Work that tables share is counted once, work that is done already not at all."
         )
 
     def to_table(self) -> dict[str, Any]:
@@ -97,14 +101,15 @@ def forecast(
     watch: Watch | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Forecast:
-    """Estimate what `reproduce` with the same arguments would take. Writes nothing; each model answers a few short prompts.
+    """Estimate what `reproduce` with the same arguments would take. Writes nothing; each model in this process answers a few
+    short prompts. Endpoints, which may cost money, are asked nothing.
 
     Raises a UserError as `reproduce` does.
     """
     root, parts = planned(request, root, data)
     done = [(label, one) for part in parts for label, one in _work(part, data, token_counter)]
     options = {name: options for part in parts for name, options in _options(part.experiment).items()}
-    needed = dict.fromkeys(name for _, one in done for name in one.work)
+    needed = dict.fromkeys(name for _, one in done for name in one.work if not is_endpoint(name))
     watch = watch or Unwatched()
     paces = {}
     with closing(ModelPool(load, cache_folder() / "silos", watch.model)) as models:
@@ -116,7 +121,11 @@ def forecast(
         for name, work in one.work.items():
             works[name] = works.get(name, Work()) + work
     rows = [
-        ForecastRow(label, sum(works.values(), Work()), sum(paces[name].seconds(work) for name, work in works.items()))
+        ForecastRow(
+            label,
+            sum(works.values(), Work()),
+            _sum(paces[name].seconds(work) if name in paces else None for name, work in works.items()),
+        )
         for label, works in sums.items()
     ]
     return Forecast(tuple(rows), paces)
@@ -149,6 +158,12 @@ def _texts() -> list[str]:
     return [SEPARATOR.join(examples[first * size : (first + 1) * size]) for first in range(CALIBRATION_TEXTS)]
 
 
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    """The sum, None where any part is not known."""
+    known = list(seconds)
+    return None if None in known else math.fsum(one for one in known if one is not None)
+
+
 def _short(count: float) -> str:
     """A count in at most five characters, such as `950`, `12.3k` or `4.6M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -173,5 +188,5 @@ def _table(row: ForecastRow) -> dict[str, Any]:
         "prompt_tokens": round(work.prompt_tokens),
         "different_prompt_tokens": round(work.different),
         "new_tokens": round(work.new_tokens),
-        "seconds": round(row.seconds, 1),
+        "seconds": None if row.seconds is None else round(row.seconds, 1),
     }

@@ -22,8 +22,7 @@ def audited(part: Part) -> Sequence[Arm]:
 
 def trials_left(part: Part, plan: Plan, arm: Arm) -> int:
     """Return how many trials of an arm are left to do."""
-    folder = part.folder / "audits" / plan.name / arm.name
-    return sum(not (folder / f"{number:04d}.json").exists() for number in range(plan.wanted(arm)))
+    return sum(not plan.trial_file(part.folder, arm, number).exists() for number in range(plan.wanted(arm)))
 
 
 def arms_left(part: Part, plan: Plan) -> list[Arm]:
