@@ -3,7 +3,6 @@
 Guards see private text; their results, which leave the silo, are counts.
 """
 
-import re
 import string
 import unicodedata
 from collections import Counter
@@ -100,8 +99,10 @@ def visible(text: str) -> str:
 
 def normalise(text: str) -> str:
     """Return `text` without case, invisible characters, variants of letters and runs of blanks: the same wording."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible(text)).casefold())
-    return re.sub(r"\s+", " ", folded).strip()
+    shown = visible(text)
+    if shown.isascii():  # has neither variants nor, in most texts, anything else to fold
+        return " ".join(shown.lower().split())
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold()).split())
 
 
 def words_of(text: str) -> list[str]:

@@ -76,14 +76,12 @@ class Student:
         words = {name: [example.fields[name].split() for example in examples] for name in names}
         pools = {name: [word for text in texts for word in text] for name, texts in words.items()}
         sizes = {name: max(1, round(len(pools[name]) / len(examples))) for name in names}
+        salads = {
+            name: rng.integers(len(pool), size=(WORD_SALADS, sizes[name])).tolist() for name, pool in pools.items()
+        }
         return [
-            {
-                name: " ".join(
-                    pools[name][place] for place in rng.integers(len(pools[name]), size=sizes[name]).tolist()
-                )
-                for name in names
-            }
-            for _ in range(WORD_SALADS)
+            {name: " ".join([pools[name][place] for place in salads[name][salad]]) for name in names}
+            for salad in range(WORD_SALADS)
         ]
 
     def _label_scores(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:

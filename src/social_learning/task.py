@@ -294,8 +294,11 @@ class Task(BaseModel):
     # Answers
 
     def _label(self, text: str) -> str | None:
-        folded = text.strip().casefold()
-        return next((label for label in self.labels if label.casefold() == folded), None)
+        return self._labels_folded.get(text.strip().casefold())
+
+    @cached_property
+    def _labels_folded(self) -> dict[str, str]:
+        return {label.casefold(): label for label in self.labels}
 
     def parse_answer(self, text: str) -> str | None:
         """Read the graded answer at the start of a student's free continuation; None where it cannot be read."""

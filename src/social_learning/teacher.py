@@ -187,6 +187,8 @@ class Teacher:
             for number, (completion, example) in enumerate(zip(completions, examples, strict=True))
             if example is None and (fields := self._unanswered(completion)) is not None
         }
+        if not questions:
+            return list(examples)
         answers = Student(self._model, Lesson(task=self._task, examples=tuple(shots))).answers(list(questions.values()))
         completed = list(examples)
         for (number, fields), answer in zip(questions.items(), answers, strict=True):
