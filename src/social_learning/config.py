@@ -143,8 +143,9 @@ class GenerationTable(_Table):
     """`[generation]`: how teachers write examples and how the student picks.
 
     `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown,
-    `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced` and `complete`
-    are described in the docs of the experiment file. `vote_by` says how teachers judge candidates (method `voted`).
+    `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced`, `complete`
+    and `cloze` are described in the docs of the experiment file. Of `lessons` whole lessons the one is taken that teachers
+    grade best by `questions` held-out examples each. `vote_by` says how teachers judge candidates and lessons.
     """
 
     recipe: Literal["default", "paper"] = "default"
@@ -157,6 +158,9 @@ class GenerationTable(_Table):
     self_check: bool | None = None
     balanced: bool | None = None
     complete: bool | None = None
+    cloze: bool | None = None
+    lessons: int | None = Field(default=None, ge=1, le=1024)
+    questions: int = Field(default=8, ge=1)
     vote_by: Literal["likelihood", "answers"] = "likelihood"
 
 

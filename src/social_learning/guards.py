@@ -22,7 +22,7 @@ LONG_FIELD_WORDS = 5
 """
 
 
-_PUNCTUATION = string.punctuation + "\u2018\u2019\u201c\u201d\u2026"
+PUNCTUATION = string.punctuation + "\u2018\u2019\u201c\u201d\u2026"
 
 
 class Private:
@@ -107,7 +107,7 @@ def normalise(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, normalised; punctuation at their ends does not count."""
-    return [word for part in normalise(text).split() if (word := part.strip(_PUNCTUATION))]
+    return [word for part in normalise(text).split() if (word := part.strip(PUNCTUATION))]
 
 
 def private_texts(task: Task, example: Example) -> tuple[str, ...]:
