@@ -62,13 +62,13 @@ class Client:
             async with asyncio.timeout(self._endpoint.timeout):  # httpx limits each read, not all of them together
                 response = await self._http.request(method, url, content=content)
         except (TimeoutError, httpx2.TimeoutException):
-            raise Overloaded(f"no answer within {self._endpoint.timeout:g} s") from None
+            raise Overloaded(f"no answer within {self._endpoint.timeout:g} s", worked=True) from None
         except httpx2.ConnectError:
             raise Overloaded("no connection") from None
         except httpx2.DecodingError:
             raise Broken("an answer that cannot be decompressed") from None
         except httpx2.TransportError as error:
-            raise Overloaded(f"the connection was lost ({type(error).__name__})") from None
+            raise Overloaded(f"the connection was lost ({type(error).__name__})", worked=True) from None
         if response.status_code == 200:
             try:
                 return json.loads(response.content)

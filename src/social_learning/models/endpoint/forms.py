@@ -167,6 +167,21 @@ def _counts(answer: Any, prompt: Prompt, sampling: Sampling, text: str, tokens: 
     return read, _Written(written, said)
 
 
+def told_usage(answer: Any, estimated: int, most: int) -> tuple[int, int] | None:
+    """Return tokens in and out as an answer tells them, whether or not it can be used; None where it tells none that can be.
+
+    `estimated` is about how many the prompt has, `most` how many were asked for.
+    """
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    try:
+        read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    except Broken:
+        return None
+    return (read, written) if read <= 4 * estimated + TEMPLATE_TOKENS and written <= most + 1 else None
+
+
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise Broken("token counts that are no counts")

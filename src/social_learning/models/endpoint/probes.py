@@ -201,7 +201,7 @@ class Prober:
         if not forms:
             self._notes["scoring"] = "turned off by scoring = 'none'"
         for form in forms:
-            scorer = Scorer(self._endpoint, form, self._send)
+            scorer = Scorer(self._endpoint, form, self._send, lambda url, body, read, _: self._send(url, body, read))
 
             async def written(dialect: Dialect | None = dialect) -> Completion | None:
                 return await self._ask(dialect, COUNTING, Sampling(max_tokens=4)) if dialect else None
