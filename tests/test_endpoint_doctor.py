@@ -30,7 +30,7 @@ def test_the_doctor_says_what_is_there_and_what_to_use_instead(serve: Serve) -> 
         "seed": "yes",
         "logprobs": "no",
         "chat_logprobs": "no",
-        "plain_sampling": "yes",
+        "plain_sampling": "no",
         "scoring": "no",
         "tokenize": "no",
     }

@@ -97,6 +97,7 @@ class EndpointTable(_Table):
     timeout: float = Field(default=120.0, gt=0)
     deadline: float = Field(default=900.0, gt=0)
     prices: PricesTable | None = None
+    body: dict[str, Any] = Field(default_factory=dict)
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint under the name of its table. Raises ConfigError where a value cannot be used."""
@@ -290,7 +291,11 @@ class Experiment(_Table):
         endpoint is reached do not count.
         """
         table = self.model_dump(mode="json", exclude={"budget": True, "models": {"__all__": _REACHING}})
-        if not table["models"]:  # what came later must not change the fingerprints of files without it
+        # What came later must not change the fingerprints of files without it.
+        for endpoint in table["models"].values():
+            if not endpoint["body"]:
+                del endpoint["body"]
+        if not table["models"]:
             del table["models"]
         if table["generation"]["vote_by"] == "likelihood":
             del table["generation"]["vote_by"]

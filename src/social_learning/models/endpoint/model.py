@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -105,7 +106,8 @@ class EndpointModel:
         """
         form = "chat" if self.offer.chats(self._endpoint) else "completion"
         where = f"{self._endpoint.model}@{self._endpoint.base_url} {self.offer.server}"
-        return f"{where} {form} scoring:{self.offer.scoring or 'none'}"
+        further = f" body:{json.dumps(dict(self._endpoint.body), sort_keys=True)}" if self._endpoint.body else ""
+        return f"{where} {form} scoring:{self.offer.scoring or 'none'}{further}"
 
     @property
     def context_length(self) -> int:
@@ -223,7 +225,7 @@ class EndpointModel:
             raise ModelError(f"{self.name} does not {what}: {self.offer.notes.get('chat' if chat else 'text', '')}")
         logprobs = self.offer.chat_logprobs if chat else self.offer.text_logprobs
         key = self.offer.limit_key if chat else "max_tokens"
-        return Dialect(self._endpoint.model, chat, logprobs, key, self.offer.plain_sampling)
+        return Dialect(self._endpoint.model, chat, logprobs, key, self.offer.plain_sampling, self._endpoint.body)
 
     def _spent(self, prompt_tokens: int, completion_tokens: int) -> Spent:
         return Spent(1, prompt_tokens + completion_tokens, self.cost(prompt_tokens, completion_tokens))

@@ -188,7 +188,7 @@ def _read_echo(answer: Any, prompt: str, continuation: str) -> tuple[list[Scored
     if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         raise Broken("an echo without one log-probability for each token")
     values, offsets, tops = columns
-    if not all(isinstance(place, int) for place in offsets) or sorted(offsets) != offsets:
+    if not all(isinstance(place, int) and place >= 0 for place in offsets) or sorted(offsets) != offsets:
         raise Broken("an echo whose tokens have no order")
     first = offsets[0] if offsets else 0  # some servers count from the start of all that they were sent
     ends = [*(place - first for place in offsets[1:]), len(text_of(choice))]
