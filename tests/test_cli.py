@@ -115,7 +115,7 @@ def test_tasks_lists_every_task_with_an_example(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("run", "absent.toml"), "no experiment file absent.toml"),
+        (("run", "absent.toml"), "no file absent.toml"),
         (("run", "tiny.toml", "-s", "teechers.count=3"), "unknown key 'teechers'; did you mean 'teachers'?"),
         (("run", "tiny.toml", "-s", "teachers.count=many"), "teachers.count"),
         (("run", "tiny.toml", "-s", "student.model=fake:genius"), "no fake named 'fake:genius'"),

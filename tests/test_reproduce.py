@@ -423,4 +423,5 @@ def test_a_forecast_asks_an_endpoint_nothing(tmp_path: Path) -> None:
     told = forecast(asked, tmp_path / "root", load=no_model)
     assert told.total.work.calls
     assert (told.total.seconds, told.paces) == (None, {})
-    assert told.total.figures[-1] == ""
+    assert told.total.figures[-2:] == ("", "not known")
+    assert "Not known: the prices of openai:some@http://127.0.0.1:9/v1" in told.remarks[1]

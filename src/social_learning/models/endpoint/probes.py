@@ -1,5 +1,6 @@
 """Probes: find out by small self-tests what an endpoint really does. What it claims, or accepts and ignores, does not count."""
 
+import asyncio
 import dataclasses
 import hashlib
 import json
@@ -26,6 +27,9 @@ ONE_LETTER = 4
 
 STRICTEST = {"top_k": 1, "min_p": 1.0}
 """What leaves the likeliest token alone."""
+
+ANSWERED_WITHIN = 60.0
+"""Seconds for one attempt at a probe. Some servers never answer what they do not know."""
 
 SHOWN = 5
 """So many of an endpoint's models are named in an error."""
@@ -145,7 +149,14 @@ class Prober:
         return None
 
     async def _send(self, url: str, body: Mapping[str, Any], read: Callable[[Any], Found]) -> Found:
-        return await self._caller.call(lambda: self._client.post(url, dict(body)), read)
+        async def attempt() -> Any:
+            try:
+                async with asyncio.timeout(ANSWERED_WITHIN):
+                    return await self._client.post(url, dict(body))
+            except TimeoutError:
+                raise Overloaded(f"no answer within {ANSWERED_WITHIN:g} s") from None
+
+        return await self._caller.call(attempt, read)
 
     def _dialect(self, chat: bool, limit_key: str = "max_tokens") -> Dialect:
         return Dialect(self._endpoint.model, chat, limit_key=limit_key, further=self._endpoint.body)
