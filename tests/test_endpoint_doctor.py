@@ -53,6 +53,22 @@ def test_the_doctor_knows_the_tables_of_an_experiment(serve: Serve, tmp_path: Pa
     assert "no table [models.small]" in refused.stderr
 
 
+def test_an_endpoint_that_is_not_there_is_one_line_that_says_what_to_do() -> None:
+    with Loopback(Pretender()) as server:
+        url = server.url
+    told = doctor(f"openai:m@{url}")
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 1
+    assert "no connection: see that the endpoint runs and base_url is right" in told.stderr
+
+
+def test_an_address_without_its_version_is_told_as_such(serve: Serve) -> None:
+    server = serve(Pretender())
+    told = doctor(f"openai:pretender@{server.url.removesuffix('/v1')}")
+    assert told.returncode == 2
+    assert told.stderr.endswith(": check base_url, which usually ends in /v1, and model\n")
+
+
 def test_a_model_in_this_process_can_do_everything() -> None:
     rows = json.loads(doctor("fake:mixer", "--json").stdout)["capabilities"]
     assert {row["offered"] for row in rows.values()} == {"yes"}

@@ -87,8 +87,10 @@ async def describe(endpoint: Endpoint, client: Client, caller: Caller) -> Descri
 
 
 def _others(model: str, models: Sequence[str]) -> str:
-    """What to do where an endpoint does not list the model that it was asked for."""
-    if not models or model in models:
+    """What to do where an endpoint does nothing, by the models that it lists."""
+    if not models:
+        return ": check base_url, which usually ends in /v1, and model"
+    if model in models:
         return ""
     shown = ", ".join([*models[:SHOWN], *(["..."] if len(models) > SHOWN else [])])
     return f": it lists no model {model!r}, but {shown}: put one of those names into model"
