@@ -37,6 +37,11 @@ def load_corpus(experiment: Experiment, root: Path | None = None) -> Corpus:
 
     Raises DataError or ConfigError that names file, row and field, or what is missing.
     """
+    corpus, wanted = _whole(experiment, root), experiment.data.development
+    return corpus if wanted is None else _development(corpus, wanted)
+
+
+def _whole(experiment: Experiment, root: Path | None) -> Corpus:
     if isinstance(experiment.task, str):
         known = built_in(experiment.task)
         if experiment.data.train is None:
@@ -70,6 +75,15 @@ def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
         return _corpus(task, train, _sample(test, data.test_rows), f"{data.train} and {data.test}")
     wanted = data.test_rows or len(train) // 4
     return _take_test(task, train, wanted, data.train)
+
+
+def _development(corpus: Corpus, wanted: int) -> Corpus:
+    """Training examples in place of the test rows, the same in every run; teachers get the others."""
+    if wanted >= len(corpus.train):
+        raise DataError(f"data.development: {wanted} rows leave nothing of {len(corpus.train)} training examples")
+    order = generator(FIXED_SEED, "development").permutation(len(corpus.train))
+    part, rest = order[:wanted], np.sort(order[wanted:])
+    return replace(corpus, test=tuple(corpus.train[i] for i in part), train=tuple(corpus.train[i] for i in rest))
 
 
 def _published(known: BuiltIn, experiment: Experiment, root: Path | None) -> Corpus:
