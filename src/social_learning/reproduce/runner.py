@@ -34,7 +34,7 @@ from social_learning.reproduce.write import read_request, write_table
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command came to: the folder, the tables asked for, and what to know about them in sentences."""
+    """What a command came to: the folder, the tables asked for, and in `remarks` which audits failed, and why."""
 
     root: Path
     views: tuple[View, ...]
@@ -117,7 +117,7 @@ def _load(part: Part, models: ModelPool) -> None:
 
 
 def _do(part: Part, models: ModelPool, whole: Whole, data: Path | None) -> list[str]:
-    """Do one part; returns what to know about it."""
+    """Do one part; returns which of its audits failed, and why."""
     remarks = []
     with whole.stage():
         left = cells_left(part)
