@@ -15,6 +15,7 @@ from social_learning.errors import AuditError, ConfigError, DataError, ModelErro
 from social_learning.experiment import run
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score
 from social_learning.models.fakes import CopycatModel, MixerModel
+from social_learning.progress import Unwatched
 from social_learning.seeds import child_seed
 
 FAKE = {"model": "fake:copycat"}
@@ -83,6 +84,27 @@ class Reader:
 
 def loads(model: LanguageModel) -> Any:
     return lambda name, **_: model
+
+
+class Counted(Unwatched):
+    """Remembers what it is told of the whole audit."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def cells(self, done: int, total: int) -> None:
+        self.told.append((done, total))
+
+
+def test_progress_counts_trials_of_all_arms_and_what_is_there_already_at_once(tmp_path: Path) -> None:
+    first, again = Counted(), Counted()
+    plan = Plan(trials=20, references=19)
+    audit(experiment(), plan, tmp_path / "run", load=loads(Reader(copies=True)), watch=first)
+    assert first.told == [(0, 30), (10, 30), (26, 30), (30, 30)]  # 10 of the control, then blocks of 16
+    for number in (3, 17):
+        (tmp_path / "run" / "audits" / "codes-20" / "generated" / f"{number:04d}.json").unlink()
+    audit(experiment(), plan, tmp_path / "run", load=loads(Reader(copies=True)), watch=again)
+    assert again.told == [(28, 30), (30, 30)]
 
 
 def test_a_teacher_that_copies_everything_comes_out_at_rank_0(tmp_path: Path) -> None:

@@ -174,6 +174,18 @@ def test_tables_3_and_4_are_one_audit(tmp_path: Path) -> None:
     assert not list((tmp_path / "root").rglob("cell.json"))
 
 
+def test_progress_counts_cells_and_trials_through(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    asked = request("table1", "table3", recipes=("default",), repeats=1, trials=3)
+    reproduce(asked, tmp_path / "root", load=loads(MixerModel("fake:mixer")), watch=Telling(told))
+    cells = [(done, total) for what, done, total in told if what == "cells"]
+    assert cells == [(done, 9) for done in (0, 1, 2, 3, 6, 9)]  # three cells, then the control's trials and the arm's
+    told.clear()
+    more = replace(asked, trials=4)
+    reproduce(more, tmp_path / "root", load=loads(MixerModel("fake:mixer")), watch=Telling(told))
+    assert [(done, total) for what, done, total in told if what == "cells"] == [(9, 11), (10, 11), (11, 11)]
+
+
 def test_an_audit_without_power_is_told_and_the_other_tables_go_on(tmp_path: Path) -> None:
     class Deaf(Counting):
         def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
