@@ -167,10 +167,13 @@ class GenerationTable(_Table):
 
 
 class InstructionTable(_Table):
-    """`[instruction]`: how many private examples the one teacher sees, and how many drafts it samples."""
+    """`[instruction]`: how many private examples the one teacher sees, and how many drafts it samples. `text` takes the place
+    of the task's hand-written instruction in arms of method `manual`.
+    """
 
     shots: int = Field(default=8, ge=1)
     samples: int = Field(default=4, ge=1)
+    text: str = ""
 
 
 class Privacy(_Table):
@@ -308,6 +311,8 @@ class Experiment(_Table):
             del table["models"]
         if table["generation"]["vote_by"] == "likelihood":
             del table["generation"]["vote_by"]
+        if not table["instruction"]["text"]:
+            del table["instruction"]["text"]
         text = json.dumps(table, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
