@@ -1,5 +1,6 @@
 """Puts the measured results into the docs: between `<!-- results/NAME -->` and `<!-- end -->`, the table of results/NAME;
-`audits/NAME` is the table of its audits, `closeness/NAME` of how close what left the silos is to them.
+`audits/NAME` is the table of its audits, `closeness/NAME` of how close what left the silos is to them, `reproduced/TABLE/TASK`
+one task's part of a table that `reproduce` wrote into results/TABLE.
 
     .venv/bin/python results/tables.py
 
@@ -17,7 +18,7 @@ from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/results.md")
-MARKED = re.compile(r"(<!-- (results|audits|closeness)/([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (results|audits|closeness|reproduced)/([\w/-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def accuracy(folder: Path) -> str:
@@ -106,12 +107,38 @@ def closeness(folder: Path) -> str:
     return markdown(("arm", "shots", "what", "items", "copies, %", "distance", "paper", "longest run"), lines)
 
 
+def reproduced(folder: Path) -> str:
+    """Return the Markdown table of one task in a reproduced table, beside the paper's figures; p is against the line named there."""
+    table = json.loads((folder.parent / f"{folder.parent.name}.json").read_text())
+    lines = []
+    for row in table["rows"]:
+        if row["task"] != folder.name or row["value"] is None:
+            continue
+        p = row["p_value"]
+        lines.append(
+            (
+                row["line"],
+                str(row["shots"] or ""),
+                f"{row['value']:.1f}" + ("" if row["stderr"] is None else f" ({row['stderr']:.1f})"),
+                "" if p is None else ("<0.001" if p < 0.001 else f"{p:.3f}") + ("*" if p < 0.05 else ""),
+                "" if row["paper"] is None else f"{row['paper']:.1f}",
+                f"{row['repeats']} × {row['rows']}",
+            )
+        )
+    return markdown(("arm", "shots", "accuracy, %", "p, to original", "paper", "repeats × rows"), lines)
+
+
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table."""
     return "".join("| " + " | ".join(cells) + " |\n" for cells in (head, ["---"] * len(head), *lines))
 
 
-TABLES: dict[str, Callable[[Path], str]] = {"results": accuracy, "audits": audits, "closeness": closeness}
+TABLES: dict[str, Callable[[Path], str]] = {
+    "results": accuracy,
+    "audits": audits,
+    "closeness": closeness,
+    "reproduced": reproduced,
+}
 
 
 def filled(page: str) -> str:
