@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -282,6 +282,27 @@ def parse_experiment(table: Mapping[str, Any], where: str = "experiment", base: 
         raise ConfigError(_explain(error, Experiment, where)) from None
     except (ConfigError, TaskError) as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def load_table(path: Path, model: type[Settings], what: str) -> Settings:
+    """Read a TOML file of settings, such as a policy; `what` names it in errors.
+
+    Raises ConfigError in one line that names the file and the key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return model.model_validate(table)
+    except FileNotFoundError:
+        raise ConfigError(f"no {what} {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
+    except ValidationError as error:
+        raise ConfigError(_explain(error, model, str(path))) from None
+    except (ConfigError, TaskError) as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _apply(table: dict[str, Any], override: str) -> None:

@@ -61,8 +61,7 @@ def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
     base = Path(experiment.base)
 
     def examples(source: str, split: str) -> list[Example]:
-        rows = read_rows(source, split=split, base=base)
-        return to_examples(_converted(rows, known, data.columns), task, columns)
+        return read_examples(source, split, base, known or task, columns)
 
     train = drop_duplicates(examples(data.train, data.train_split), task)
     if data.test is not None:
@@ -70,6 +69,16 @@ def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
         return _corpus(task, train, _sample(test, data.test_rows), f"{data.train} and {data.test}")
     wanted = data.test_rows or len(train) // 4
     return _take_test(task, train, wanted, data.train)
+
+
+def read_examples(source: str, split: str, base: Path, task: Task | BuiltIn, columns: ColumnMap) -> list[Example]:
+    """Read the examples of one file or Hub data set, in order. Rows of a built-in task may stand in its published form.
+
+    Raises DataError that names file, row and field.
+    """
+    known = None if isinstance(task, Task) else task
+    rows = _converted(read_rows(source, split=split, base=base), known, columns.columns)
+    return to_examples(rows, task if isinstance(task, Task) else task.task, columns)
 
 
 def _published(known: BuiltIn, experiment: Experiment, root: Path | None) -> Corpus:

@@ -8,11 +8,16 @@ import typer
 from social_learning.cli.audits import audit
 from social_learning.cli.experiments import demo, report, run
 from social_learning.cli.lessons import ask, export
+from social_learning.cli.outboxes import outbox
 from social_learning.cli.tasks import tasks
+from social_learning.cli.teachers import teacher
 from social_learning.errors import SocialLearningError, UserError
 
 COMMANDS = (demo, run, audit, report, ask, export, tasks)
 """In the order of the help page."""
+
+GROUPS = {"teacher": teacher, "outbox": outbox}
+"""Commands with commands of their own."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +27,8 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 def main() -> None:
