@@ -135,6 +135,22 @@ class Privacy(_Table):
     detector: Literal["own", "presidio"] = "own"
 
 
+class Remote(_Table):
+    """`[remote]`: teachers on their own, in processes that `social-learning teacher serve` started; silos are theirs, not
+    this file's.
+
+    `teachers` are their names (default: `teacher-1`, `teacher-2` and so on, as many as `teachers.count`). `sockets` is where
+    each listens on this machine, with `{name}` in place of its name; over Flower it has no use. `nodes` ties a name to the
+    id of a SuperNode. A round goes on with `min_teachers` (default: all) when `timeout` seconds have passed.
+    """
+
+    teachers: tuple[str, ...] = ()
+    sockets: str = "{name}/teacher.sock"
+    nodes: dict[str, int] = Field(default_factory=dict)
+    min_teachers: int | None = Field(default=None, ge=1)
+    timeout: float = Field(default=600.0, gt=0)
+
+
 class Canary(_Table):
     """`[canary]`: canaries of your own task for an audit: an example of it as text, with `{code}` or `{name}` in place of the
     secret.
@@ -196,6 +212,7 @@ class Experiment(_Table):
     instruction: InstructionTable = InstructionTable()
     privacy: Privacy = Privacy()
     canary: Canary = Canary()
+    remote: Remote | None = None
     base: str = Field(default=".", exclude=True)
 
     @model_validator(mode="after")
@@ -208,9 +225,22 @@ class Experiment(_Table):
         folders = Counter(key.name for _, key in cells_of(self))
         if max(folders.values()) > 1:
             raise ConfigError(f"arms: two arms would share the folder {folders.most_common(1)[0][0]!r}: rename one")
+        if self.remote is not None:
+            self._remote_fits()
         if self.compare_with not in names:
             raise ConfigError(f"compare_with: no arm {self.compare_with!r}; arms are {', '.join(names)}")
         return self
+
+    def _remote_fits(self) -> None:
+        names = self.teacher_names
+        if len(set(names)) < len(names) or not all(_NAME.fullmatch(name) for name in names):
+            raise ConfigError("remote.teachers: names must differ and be made of letters, digits, '.', '_' and '-'")
+        if ((self.remote and self.remote.min_teachers) or 1) > len(names):
+            raise ConfigError(f"remote.min_teachers: there are only {len(names)} teachers")
+        if any(arm.method == "original" for arm in self.resolved_arms()):
+            raise ConfigError("arms: teachers of their own never send private examples: leave the original arm out")
+        if any(arm.teachers != self.teachers for arm in self.resolved_arms()):
+            raise ConfigError("arms: with [remote] no arm can override teachers: their owners decide")
 
     def resolved_arms(self) -> list[Arm]:
         """Return the arms in order, each with the experiment's settings and its own overrides put together."""
@@ -233,9 +263,20 @@ class Experiment(_Table):
         return Arm(name=name, method=method, shots=tuple(sorted(set(shots))), **parts)
 
     @property
+    def teacher_names(self) -> tuple[str, ...]:
+        """Names of the teachers, in order."""
+        named = self.remote.teachers if self.remote else ()
+        return named or tuple(f"teacher-{number + 1}" for number in range(self.teachers.count))
+
+    @property
     def fingerprint(self) -> str:
         """Eight hex digits over all settings; where the file lies does not count."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        table = self.model_dump(mode="json")
+        # Where teachers are reached, and how long they have, decides nothing; a run may go on with other patience.
+        del table["remote"]
+        if self.remote is not None:
+            table["remote"] = list(self.teacher_names)
+        text = json.dumps(table, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -52,6 +52,18 @@ def load_corpus(experiment: Experiment, root: Path | None = None) -> Corpus:
     return _own(task, known, experiment)
 
 
+def load_test(experiment: Experiment, root: Path | None = None) -> Corpus:
+    """Read only what students are tested on: training rows are elsewhere, or not looked at. Raises as `load_corpus` does."""
+    data = experiment.data
+    if data.test is None:
+        return replace(load_corpus(experiment, root), train=())
+    known = built_in(experiment.task) if isinstance(experiment.task, str) else experiment.task
+    task = known if isinstance(known, Task) else known.task
+    columns = ColumnMap(data.columns, data.label_names)
+    rows = read_examples(data.test, data.test_split, Path(experiment.base), known, columns)
+    return Corpus(task, (), tuple(_sample(drop_duplicates(rows, task), data.test_rows)), data.test)
+
+
 def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
     """The user's own files or Hub data sets."""
     data = experiment.data

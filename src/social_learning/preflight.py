@@ -16,6 +16,8 @@ def check(experiment: Experiment, corpus: Corpus) -> None:
 
     Raises DataError or ConfigError.
     """
+    if experiment.remote is not None:
+        raise ConfigError("[remote]: these teachers have silos of their own; only `run` works with them")
     for arm in experiment.resolved_arms():
         check_settings(arm, corpus.task)
         per_silo = len(corpus.train) // arm.teachers.count

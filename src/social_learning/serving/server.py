@@ -6,7 +6,6 @@ import shutil
 import socket
 import stat
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Self
 from social_learning.errors import ServingError
 from social_learning.messages import ENQUIRY_BYTES
 from social_learning.serving.desk import Desk
+from social_learning.transports.lines import read_line
 
 CONNECTIONS = 8
 """Connections served at a time; further ones wait."""
@@ -79,27 +79,6 @@ class Server:
                     connection.sendall(response + b"\n")
         finally:
             self._free.release()
-
-
-def read_line(connection: socket.socket, longest: int, patience: float) -> bytes | None:
-    """Read one line, without its end, within `patience` seconds; None where the other side hung up before its end.
-
-    A line longer than `longest` bytes is returned cut off one byte later. Raises TimeoutError.
-    """
-    deadline = time.monotonic() + patience
-    line = bytearray()
-    while len(line) <= longest:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection.settimeout(left)
-        part = connection.recv(65536)
-        if not part:
-            return None
-        line += part
-        if b"\n" in part:
-            return bytes(line[: line.index(b"\n")])[: longest + 1]
-    return bytes(line[: longest + 1])
 
 
 def _listen(path: Path, group: str | None) -> socket.socket:

@@ -1,0 +1,131 @@
+"""Intake: what comes in from teachers of their own is checked before a protocol sees it.
+
+A teacher, or whoever carries for it, may be hostile. What is no answer to what was asked is refused whole; of an answer,
+examples that are not what was asked for are taken out and counted. What reads like an order to the student's model is
+flagged and stays: a message may say such things honestly, and a reader should look.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from social_learning.errors import MessageError, TaskError
+from social_learning.guards import visible
+from social_learning.messages import (
+    NAME_FORM,
+    RESPONSE_BYTES,
+    Enquiry,
+    Reply,
+    ReplyExamples,
+    ReplyInstruction,
+    ReplyVote,
+    RequestExamples,
+    RequestInstruction,
+    RequestVote,
+    response_from_json,
+)
+from social_learning.task import ANSWER, Example, Task
+from social_learning.transports.carrier import Missing
+
+LONGEST_TEXT = 8_000
+"""Characters of a field, an answer or an instruction that is let in."""
+
+MOST_COUNTS = 32
+"""Entries of a reply's counts of guards and discards."""
+
+MARKUP = re.compile(r"<\|[^|\n]{1,40}\|>|\[/?INST\]|</?s>|<(?:start|end)_of_turn>|<<SYS>>", re.IGNORECASE)
+"""Control words of chat formats: no text of a task holds them, and a tokenizer may read them as its own."""
+
+ORDERS = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b[^.!?\n]{0,40}\b(?:instruction|prompt|example|rule|above|previous)s?\b"
+    r"|\bsystem prompt\b|\b(?:always|from now on),? (?:answer|reply|respond|classify|label)\b",
+    re.IGNORECASE,
+)
+"""What reads like an order to a language model. It finds the plain forms only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A reply as the protocol may see it, and how many of its parts were taken out or flagged, by reason."""
+
+    reply: Reply
+    flags: Mapping[str, int]
+
+
+def accept(teacher: str, enquiry: Enquiry, raw: bytes, task: Task) -> Accepted | Missing:
+    """Check a response against what was asked. Never raises, whatever came in."""
+    if len(raw) > RESPONSE_BYTES:
+        return Missing("too_long")
+    try:
+        response = response_from_json(raw)
+    except MessageError:
+        return Missing("garbage")
+    if (response.run, response.id) != (enquiry.run, enquiry.id):
+        # A refusal of what could not be read names neither; anything else answers another request.
+        return Missing("refused: unreadable" if response.refused == "unreadable" else "unasked")
+    if response.reply is None:
+        return Missing(f"refused: {response.refused}")
+    reply = response.reply
+    if reply.teacher != teacher or reply.round != enquiry.request.round or not _counts_are_plain(reply):
+        return Missing("wrong_reply")
+    request = enquiry.request
+    if isinstance(request, RequestExamples) and isinstance(reply, ReplyExamples):
+        return _examples(reply, request.count, task)
+    if isinstance(request, RequestInstruction) and isinstance(reply, ReplyInstruction):
+        return _instruction(reply)
+    if isinstance(request, RequestVote) and isinstance(reply, ReplyVote) and reply.choice < len(request.candidates):
+        return Accepted(reply, {})
+    return Missing("wrong_reply")
+
+
+def _counts_are_plain(reply: Reply) -> bool:
+    """Whether names of guards and reasons are names: they are shown in reports and errors."""
+    names = [guard.guard for guard in reply.guards] + ([] if isinstance(reply, ReplyVote) else list(reply.discarded))
+    return len(names) <= MOST_COUNTS and all(re.fullmatch(NAME_FORM.strip("^$"), name) for name in names)
+
+
+def _examples(reply: ReplyExamples, count: int, task: Task) -> Accepted:
+    flags = Counter[str]()
+    kept: list[Example] = []
+    for example in reply.examples:
+        problem = "more_than_asked" if len(kept) >= count else _problem(example, task)
+        if problem:
+            flags[problem] += 1
+            continue
+        kept.append(example)
+        flags["reads_like_an_order"] += any(ORDERS.search(text) for text in example.fields.values())
+    return Accepted(reply.model_copy(update={"examples": tuple(kept)}), dict(+flags))
+
+
+def _problem(example: Example, task: Task) -> str:
+    """Why an example is not let in; empty where it is."""
+    texts = (*example.fields.values(), example.answer)
+    problem = next((found for text in texts if (found := _problem_of_text(text))), "")
+    if problem:
+        return problem
+    if task.labels and example.answer not in task.labels:
+        return "wrong_label"
+    try:
+        # Whatever would read as more than one example, or as another one, in a prompt does not come back the same.
+        fits = set(example.fields) == set(task.field_names) and (
+            task.example({**example.fields, ANSWER: example.answer}) == example
+        )
+    except TaskError:
+        fits = False
+    return "" if fits else "not_of_the_task"
+
+
+def _problem_of_text(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        return "too_long"
+    if visible(text) != text:
+        return "control_characters"
+    return "model_markup" if MARKUP.search(text) else ""
+
+
+def _instruction(reply: ReplyInstruction) -> Accepted:
+    problem = _problem_of_text(reply.instruction) if reply.instruction else ""
+    if problem:
+        return Accepted(reply.model_copy(update={"instruction": None}), {problem: 1})
+    return Accepted(reply, {})

@@ -1,0 +1,116 @@
+"""Remote: answers the rounds of a protocol through a carrier, with whatever teachers answer in time."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from social_learning.errors import TeachingError
+from social_learning.messages import Enquiry, Reply, Request, to_json
+from social_learning.protocols.base import Ask
+from social_learning.task import Task
+from social_learning.transports.carrier import Carrier, Missing
+from social_learning.transports.intake import accept
+from social_learning.transports.local import Sent
+from social_learning.transports.reply_log import ReplyLog
+
+
+@dataclass(slots=True)
+class Attendance:
+    """Who was missing, as (round, teacher, reason), and what was taken out or flagged of each teacher's replies."""
+
+    missing: list[tuple[int, str, str]] = field(default_factory=list)
+    flags: dict[str, Counter[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a cell's rounds are part of: the run's name, the cell's, and its repeat."""
+
+    run: str
+    cell: str
+    repeat: int
+
+
+class RemoteRounds:
+    """Answers the rounds of one cell.
+
+    At most `may_miss` teachers may be missing in a round; TeachingError where more are, and the same run can then go on
+    with that round: what was answered is in the log. A teacher that timed out is not asked again in this cell, or every
+    further round would wait for it. `attendance` says how it went.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        task: Task,
+        carrier: Carrier,
+        log: ReplyLog,
+        may_miss: int,
+        sent: Sent | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._place, self._task, self._carrier, self._log = place, task, carrier, log
+        self._may_miss, self._sent, self._progress = may_miss, sent, progress
+        self._round = 0
+        self._silent: set[str] = set()
+        self.attendance = Attendance()
+
+    def __call__(self, ask: Ask) -> dict[str, Reply]:
+        """Have one round answered; teachers that are missing are absent from what is returned."""
+        number, self._round = self._round, self._round + 1
+        enquiry = Enquiry(
+            run=self._place.run,
+            id=enquiry_id(self._place.repeat, ask.request),
+            repeat=self._place.repeat,
+            request=ask.request,
+        )
+        if self._progress:
+            self._progress(0, len(ask.teachers))
+        before = self._log.ended(self._place.cell, number)
+        missing = {name: reason for name, reason in (before or {}).items() if name in ask.teachers}
+        replies = self._gather(ask, enquiry, missing)
+        if len(missing) > self._may_miss:
+            told = ", ".join(f"{name} ({reason})" for name, reason in missing.items())
+            raise TeachingError(
+                f"{len(replies)} of {len(ask.teachers)} teachers answered round {number} of {self._place.cell}; missing: "
+                f"{told}; the same command asks the missing ones again"
+            )
+        if before is None:
+            self._log.end(self._place.cell, number, missing)
+        self._silent |= {name for name, reason in missing.items() if reason in ("timed_out", "silent")}
+        self.attendance.missing += [(number, name, reason) for name, reason in missing.items()]
+        if self._sent:
+            for reply in replies.values():
+                self._sent(ask.request, reply)
+        if self._progress:
+            self._progress(len(replies), len(ask.teachers))
+        return replies
+
+    def _gather(self, ask: Ask, enquiry: Enquiry, missing: dict[str, str]) -> dict[str, Reply]:
+        """Return the replies in the teachers' order, from the log or by asking; adds to `missing` who has none."""
+        known = {name: self._log.find(name, enquiry.id) for name in ask.teachers if name not in missing}
+        missing.update({name: "silent" for name, raw in known.items() if raw is None and name in self._silent})
+        letter = to_json(enquiry).encode()
+        asked = [name for name, raw in known.items() if raw is None and name not in missing]
+        came = self._carrier.carry(dict.fromkeys(asked, letter)) if asked else {}
+        replies: dict[str, Reply] = {}
+        for name in ask.teachers:
+            if name in missing:
+                continue
+            raw = known[name] or came.get(name, Missing("timed_out"))
+            result = raw if isinstance(raw, Missing) else accept(name, enquiry, raw, self._task)
+            if isinstance(result, Missing):
+                missing[name] = result.reason
+                continue
+            if known[name] is None and not isinstance(raw, Missing):
+                self._log.keep(name, enquiry.id, raw)
+            replies[name] = result.reply
+            if result.flags:
+                self.attendance.flags.setdefault(name, Counter()).update(result.flags)
+        return replies
+
+
+def enquiry_id(repeat: int, request: Request) -> str:
+    """Return the id of a request: the same request of the same repeat has the same one, in whichever cell it is asked."""
+    return f"{repeat}-{hashlib.sha256(to_json(request).encode()).hexdigest()[:32]}"
