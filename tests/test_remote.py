@@ -196,7 +196,8 @@ def started(silos: list[Path]) -> Iterator[dict[str, Any]]:
             process.send_signal(signal.SIGCONT)
             end(process)
         for stream in (process.stdout, process.stderr):
-            stream.close()
+            if stream:
+                stream.close()
 
 
 def test_the_command_line_over_processes_gives_the_lesson_of_one_process(
