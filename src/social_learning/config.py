@@ -141,7 +141,8 @@ class Remote(_Table):
 
     `teachers` are their names (default: `teacher-1`, `teacher-2` and so on, as many as `teachers.count`). `sockets` is where
     each listens on this machine, with `{name}` in place of its name; over Flower it has no use. `nodes` ties a name to the
-    id of a SuperNode. A round goes on with `min_teachers` (default: all) when `timeout` seconds have passed.
+    id of a SuperNode; `wait` is how many seconds the others have to show up. A round goes on with `min_teachers` (default:
+    all) when `timeout` seconds have passed.
     """
 
     teachers: tuple[str, ...] = ()
@@ -149,6 +150,7 @@ class Remote(_Table):
     nodes: dict[str, int] = Field(default_factory=dict)
     min_teachers: int | None = Field(default=None, ge=1)
     timeout: float = Field(default=600.0, gt=0)
+    wait: float = Field(default=120.0, ge=0)
 
 
 class Canary(_Table):

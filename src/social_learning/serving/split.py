@@ -6,6 +6,7 @@ from typing import Any
 
 from social_learning.config import Experiment
 from social_learning.corpus import load_corpus
+from social_learning.errors import ConfigError
 from social_learning.preflight import silos_for
 from social_learning.records import write_file
 from social_learning.report.settings import as_toml
@@ -19,13 +20,24 @@ OWNER_ONLY = 0o600
 def write_silos(experiment: Experiment, folder: Path, data: Path | None = None) -> list[Path]:
     """Write one folder per teacher with its rows, its silo file and the default policy; return the silo files.
 
-    The silos are those of the experiment's first repeat, and seeds are the same: teachers of their own send what they
-    would send in one process. What an arm overrides under `teachers` does not count.
+    Seeds are the experiment's: teachers of their own send what they would send in one process.
+    """
+    return [_write(experiment, silo, folder / silo.name) for silo in split_silos(experiment, data)]
+
+
+def split_silos(experiment: Experiment, data: Path | None = None) -> list[Silo]:
+    """Return the silos of an experiment's first repeat, under its teachers' names. What an arm overrides under `teachers`
+    does not count. Raises ConfigError where no arm asks teachers.
     """
     corpus = load_corpus(experiment, data)
-    arm = next(arm for arm in experiment.resolved_arms() if arm.drawn)
+    arm = next((arm for arm in experiment.resolved_arms() if arm.drawn), None)
+    if arm is None:
+        raise ConfigError("no arm of this experiment asks teachers: there is nothing to split")
     silos = silos_for(experiment, arm.model_copy(update={"teachers": experiment.teachers}), corpus, 0)
-    return [_write(experiment, silo, folder / silo.name) for silo in silos]
+    names = experiment.teacher_names
+    if len(names) != len(silos):
+        raise ConfigError(f"teachers.count is {len(silos)}, and remote.teachers names {len(names)}: make them the same")
+    return [Silo(name, s.task, s.examples, s.held_out) for name, s in zip(names, silos, strict=True)]
 
 
 def _write(experiment: Experiment, silo: Silo, folder: Path) -> Path:
