@@ -49,7 +49,7 @@ class FakeGrid(Grid):  # type: ignore[misc]
 
     @property
     def run(self) -> Any:
-        return None
+        return 0
 
     def create_message(self, *args: Any, **kwargs: Any) -> Message: ...
 
@@ -69,7 +69,8 @@ class FakeGrid(Grid):  # type: ignore[misc]
         came, self.waiting = self.waiting, []
         return came
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]: ...
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        raise NotImplementedError
 
 
 @pytest.fixture(autouse=True)
