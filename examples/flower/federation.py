@@ -60,6 +60,10 @@ class Federation:
             MARK: self.state["mark"],
         }
 
+    def runs(self, name: str) -> bool:
+        """Whether a process that was started is still there."""
+        return self.state["processes"].get(name) in marked(self)
+
     def spawn(self, name: str, command: list[str], home: str, user: str | None = None) -> subprocess.Popen[bytes]:
         """Start a process that outlives this one; its output goes to NAME.log."""
         log = self.folder / "logs" / f"{name}.log"
@@ -91,39 +95,45 @@ class Federation:
 
 
 def start(folder: Path, experiment: Path, courier: str | None) -> None:
-    """Make everything that is not there yet, and start all processes."""
+    """Make everything that is not there yet, and start what is not running."""
     federation = Federation(folder)
-    if _alive(federation):
-        raise SystemExit(f"{folder} is running already: stop it first")
     federation.folder.mkdir(parents=True, exist_ok=True)
-    federation.state = {"mark": secrets.token_hex(16), "processes": {}, **_kept(federation.state)}
+    state = {"mark": secrets.token_hex(16), "processes": {}, "nodes": {}, "port": _free_port()}
+    federation.state = {**state, **federation.state, "experiment": str(experiment.resolve())}
     federation.save()
-    federation.state.setdefault("port", _free_port())
-    federation.state["experiment"] = str(experiment.resolve())
     names = load_experiment(experiment).teacher_names
     _certificates(federation.folder, names)
     silos = federation.folder / "silos"
     if not silos.exists():
         _call(str(BIN / "python"), "-m", "social_learning.cli", "teacher", "split", str(experiment), str(silos))
     for name in names:
-        _teacher(federation, name, courier)
-    start_superlink(federation)
-    registered = federation.state.setdefault("nodes", {})
+        if not federation.runs(f"teacher-{name}"):
+            _start_teacher(federation, name, courier)
+    if not federation.runs("superlink"):
+        _start_superlink(federation)
     for name in names:
-        if name not in registered:
-            key = federation.folder / "keys" / name
-            key.parent.mkdir(exist_ok=True)
-            _call("ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-C", name, "-f", str(key))
-            registered[name] = federation.flwr("supernode", "register", f"{key}.pub")["node-id"]
-            federation.save()
-        start_supernode(federation, name, courier)
-    _wait("SuperNodes", lambda: online(federation) == len(names))
+        _register(federation, name)
+        if not federation.runs(f"supernode-{name}"):
+            _start_supernode(federation, name, courier)
+    _wait("the SuperNodes", lambda: online(federation) == len(names))
     print(
         f"{len(names)} teachers, a SuperLink on port {federation.state['port']} and {len(names)} SuperNodes are running"
     )
 
 
-def start_superlink(federation: Federation) -> None:
+def _register(federation: Federation, name: str) -> None:
+    """Make a SuperNode's key, and let the SuperLink know it: who has no such key takes no part."""
+    key = federation.folder / "keys" / name
+    key.parent.mkdir(exist_ok=True)
+    if not key.exists():
+        _call("ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-C", name, "-f", str(key))
+    if name not in federation.state["nodes"]:
+        told = federation.flwr("supernode", "register", f"{key}.pub")
+        federation.state["nodes"][name] = told["node-id"]
+        federation.save()
+
+
+def _start_superlink(federation: Federation) -> None:
     """Start the SuperLink, which listens on this machine only, and point flwr at it."""
     port, tls = str(federation.state["port"]), federation.folder / "certificates"
     command = [
@@ -141,7 +151,7 @@ def start_superlink(federation: Federation) -> None:
     _wait("the SuperLink", lambda: _listens(int(port)), process)
 
 
-def start_supernode(federation: Federation, name: str, courier: str | None = None) -> None:
+def _start_supernode(federation: Federation, name: str, courier: str | None = None) -> None:
     """Start the SuperNode of a teacher: it knows the teacher's socket, and nothing private."""
     tls, silo = federation.folder / "certificates", federation.folder / "silos" / name
     key = federation.folder / "keys" / name
@@ -163,24 +173,25 @@ def start_supernode(federation: Federation, name: str, courier: str | None = Non
 def run(folder: Path, app: Path, out: Path | None) -> int:
     """Submit the app, wait for its end, and show its log."""
     federation = Federation(folder)
-    if not _alive(federation):
+    if not federation.state or not federation.runs("superlink"):
         raise SystemExit(f"{folder} is not running: start it first")
     where = (out or federation.folder / "run").resolve()
     told = federation.flwr(
         "run", str(app.resolve()), "--run-config", f'experiment="{federation.state["experiment"]}" out="{where}"'
     )
-    status = wait_for_run(federation, str(told["run-id"]))
+    entry = _wait_for_run(federation, str(told["run-id"]))
     (federation.folder / "logs" / "run.log").write_text(_log(federation, str(told["run-id"])))
-    print(f"run {told['run-id']}: {status}; its folder is {where}")
-    return 0 if status == "finished:completed" else 1
+    print(f"run {told['run-id']}: {entry['status']} {entry['status-details']}; its folder is {where}")
+    return 0 if entry["status"] == "finished:completed" else 1
 
 
-def wait_for_run(federation: Federation, run_id: str) -> str:
-    """Wait until a run has ended and return how."""
+def _wait_for_run(federation: Federation, run_id: str) -> dict[str, Any]:
+    """Wait until a run has ended, and return what Flower says of it."""
     while True:
+        entry: dict[str, Any]
         (entry,) = federation.flwr("list", "--run-id", run_id)["runs"]
         if str(entry["status"]).startswith("finished"):
-            return str(entry["status"])
+            return entry
         time.sleep(1)
 
 
@@ -221,7 +232,7 @@ def online(federation: Federation) -> int:
     return sum(node["status"] == "online" for node in nodes)
 
 
-def _teacher(federation: Federation, name: str, courier: str | None) -> None:
+def _start_teacher(federation: Federation, name: str, courier: str | None) -> None:
     silo = federation.folder / "silos" / name
     text = (silo / "silo.toml").read_text()
     settings = f'socket = "{_socket(silo)}"\n' + (f'courier_group = "{_group(courier)}"\n' if courier else "")
@@ -261,15 +272,6 @@ def _certificates(folder: Path, names: tuple[str, ...]) -> None:
                 "openssl", "x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
                 "-days", "30", "-out", certificate, "-extfile", str(tls / "names"),
             )  # fmt: skip
-
-
-def _kept(state: dict[str, Any]) -> dict[str, Any]:
-    """What a federation that is started again keeps: its port, and the keys that its SuperLink knows."""
-    return {name: state[name] for name in ("port", "nodes") if name in state}
-
-
-def _alive(federation: Federation) -> bool:
-    return bool(federation.state.get("mark") and marked(federation))
 
 
 def _log(federation: Federation, run_id: str) -> str:
