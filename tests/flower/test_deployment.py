@@ -46,7 +46,8 @@ data = { test_rows = 20 }
 teachers = { model = "fake:mixer", count = 3 }
 student = { model = "fake:mixer" }
 [remote]
-timeout = 25
+timeout = 60
+wait = 45
 min_teachers = 2
 """
 
