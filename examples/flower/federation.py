@@ -33,8 +33,11 @@ BIN = Path(sys.executable).parent
 MARK = "SOCIAL_LEARNING_FEDERATION"
 """The variable that tells processes of one federation from all others."""
 
-READY = 90.0
+READY = 180.0
 """Seconds that a part has to get ready."""
+
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+"""How openssl makes a key beside a certificate."""
 
 
 class Federation:
@@ -256,7 +259,7 @@ def _certificates(folder: Path, names: tuple[str, ...]) -> None:
     ca, ca_key = str(tls / "ca.crt"), str(tls / "ca.key")
     if not Path(ca).exists():
         _call(
-            "openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-days", "30", "-keyout", ca_key, "-out", ca,
+            "openssl", "req", "-x509", *NEW_KEY, "-days", "30", "-keyout", ca_key, "-out", ca,
             "-subj", "/CN=federation ca", "-addext", "basicConstraints=critical,CA:TRUE",
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
@@ -265,7 +268,7 @@ def _certificates(folder: Path, names: tuple[str, ...]) -> None:
         if not (tls / f"{name}.crt").exists():
             key, request, certificate = (str(tls / f"{name}.{end}") for end in ("key", "csr", "crt"))
             _call(
-                "openssl", "req", "-newkey", "rsa:3072", "-nodes", "-keyout", key, "-out", request,
+                "openssl", "req", *NEW_KEY, "-keyout", key, "-out", request,
                 "-subj", "/CN=localhost",
             )  # fmt: skip
             _call(
