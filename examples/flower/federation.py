@@ -170,7 +170,10 @@ def _start_supernode(federation: Federation, name: str, courier: str | None = No
         "--ssl-certfile", str(tls / f"{name}.crt"), "--ssl-keyfile", str(tls / f"{name}.key"),
         "--node-config", f'teacher="{name}" socket="{_socket(silo)}"',
     ]  # fmt: skip
-    federation.spawn(f"supernode-{name}", command, name, courier)
+    process = federation.spawn(f"supernode-{name}", command, name, courier)
+    time.sleep(1)
+    if process.poll() is not None:
+        raise SystemExit(f"the SuperNode of {name} ended with code {process.returncode}: see the logs folder")
 
 
 def run(folder: Path, app: Path, out: Path | None) -> int:

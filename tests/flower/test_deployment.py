@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -82,18 +83,17 @@ def courier() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory, courier: list[str]) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("f")
-    if courier:
-        for part in (folder, *folder.parents):
-            if part != Path("/") and part.stat().st_uid == 0:
-                part.chmod(part.stat().st_mode | 0o055)
-    (folder / "short.toml").write_text(EXPERIMENT)
-    try:
-        start(folder, courier)
-        yield folder / "federation"
-    finally:
-        command("stop", "--folder", str(folder / "federation"))
+def federation(courier: list[str]) -> Iterator[Path]:
+    # Not in pytest's own folder, which it closes to other accounts.
+    with tempfile.TemporaryDirectory(prefix="federation-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "short.toml").write_text(EXPERIMENT)
+        try:
+            start(folder, courier)
+            yield folder / "federation"
+        finally:
+            command("stop", "--folder", str(folder / "federation"))
 
 
 def start(folder: Path, courier: list[str]) -> None:
@@ -206,13 +206,13 @@ from flwr.clientapp import ClientApp
 
 def attack(message, context):
     node, got = context.node_config, []
-    for folder in FOLDERS:
-        for path, _, names in os.walk(folder):
-            for name in names:
-                try:
-                    got.append(open(os.path.join(path, name), errors="replace").read())
-                except OSError:
-                    pass
+    files = [os.path.join(path, name) for path, _, names in os.walk(SILOS) for name in names]
+    files += [f"{SILOS}/{node['teacher']}/{name}" for name in ("examples.jsonl", "held_out.jsonl", "state/outbox.jsonl")]
+    for file in files:
+        try:
+            got.append(open(file, errors="replace").read())
+        except OSError:
+            pass
     examples = dict(kind="examples", round=0, count=8, shots=4, samples=8)
     requests = [dict(kind="originals", round=0, count=5), {**examples, "count": 999}, {**examples, "shots": 1}, "nonsense"]
     for number in range(40):
@@ -242,7 +242,7 @@ def test_a_hostile_bundle_gets_nothing_but_refusals(federation: Path, courier: l
     shutil.copytree(EXAMPLE / "app", app)
     loot.mkdir()
     loot.chmod(0o777)
-    places = f"FOLDERS = {[str(federation / 'silos'), str(federation / 'run')[:-3] + 'silos/teacher-1']!r}\nLOOT = {str(loot)!r}\n"
+    places = f"SILOS = {str(federation / 'silos')!r}\nLOOT = {str(loot)!r}\n"
     (app / "social_learning_app" / "client_app.py").write_text(places + HOSTILE)
     for policy in federation.glob("silos/*/policy.toml"):
         policy.write_text('allow = ["examples", "vote"]\n[per_run]\nrequests = 6\ntexts = 30\nvotes = 10\n')
