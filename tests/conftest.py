@@ -1,12 +1,24 @@
-"""What several test files share: Hypothesis without chance, a cache folder of their own, and one small real corpus."""
+"""What several test files share: Hypothesis without chance, a cache folder of their own, one small real corpus, and endpoints
+on loopback.
+"""
 
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from benchmarks.endpoints.loopback import Handler, Loopback
 from social_learning.config import parse_experiment
 from social_learning.corpus import Corpus, load_corpus
+from social_learning.models.endpoint.budget import Purse
+from social_learning.models.endpoint.model import EndpointModel
+from social_learning.models.endpoint.pace import Surroundings
+from social_learning.models.endpoint.settings import Endpoint
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
@@ -28,3 +40,51 @@ def phone_messages() -> Corpus:
 def embedded_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One cache folder for all tests with the embedded model, so that its weights are unpacked once per session."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "embedded-cache"))
+
+
+class Hours:
+    """A clock that only sleeping moves, so that retries and pauses take no time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def around(self) -> Surroundings:
+        """This clock, with jitter that is the same every time."""
+        return Surroundings(lambda: self.now, self.sleep, random.Random(1))
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def hours() -> Hours:
+    """Time for an endpoint's client."""
+    return Hours()
+
+
+Connect = Callable[..., EndpointModel]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Handler], Loopback]]:
+    """Opens servers on loopback, and closes them when the test ends."""
+    with ExitStack() as stack:
+        yield lambda handler: stack.enter_context(Loopback(handler))
+
+
+@pytest.fixture
+def connect(serve: Callable[[Handler], Loopback], hours: Hours) -> Iterator[Connect]:
+    """Connects to a handler on loopback, in time of its own; closed when the test ends, and before its server."""
+    with ExitStack() as stack:
+
+        def open_one(handler: Handler | Loopback, purse: Purse | None = None, **table: Any) -> EndpointModel:
+            server = handler if isinstance(handler, Loopback) else serve(handler)
+            endpoint = Endpoint(name="served", model="pretender", base_url=server.url, **table)
+            model = EndpointModel(endpoint, purse, hours.around())
+            stack.callback(model.close)
+            return model
+
+        yield open_one

@@ -84,6 +84,26 @@ def test_dry_run_tells_calls_and_tokens_and_leaves_nothing(folder: Path) -> None
     assert max(map(len, cli("run", "tiny.toml", "--dry-run", cwd=folder).stdout.splitlines())) <= 80
 
 
+def test_reproduce_shows_its_tables_at_80_columns_and_tells_what_it_takes(folder: Path) -> None:
+    command = ("reproduce", "table2", "table6", "--model", "fake:mixer", "--tasks", "phone_messages", "--repeats", "1")
+    small = ("--test-rows", "6", "-s", "shots=[2]", "-s", "teachers.count=3", "--recipe", "default")
+    foreseen = cli(*command, *small, "--dry-run", cwd=folder)
+    assert foreseen.returncode == 0, foreseen.stderr
+    assert max(map(len, foreseen.stdout.splitlines())) <= 80
+    assert "phone_messages generated" in " ".join(foreseen.stdout.split())
+    assert not (folder / "runs").exists()
+    shown = cli(*command, *small, cwd=folder)
+    assert shown.returncode == 0, shown.stderr
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    for words in ("Table 2: instructions", "Table 6: distance", "instruction", "Page: runs/reproduce-fake-mixer-"):
+        assert words in shown.stdout
+    (root,) = (folder / "runs").iterdir()
+    assert {path.suffix for path in root.glob("table2.*")} == {".csv", ".json", ".md"}
+    told = json.loads(cli(*command, *small, "--json", cwd=folder).stdout)
+    assert [row["line"] for row in told["tables"]["table2"]] == ["zero-shot", "manual", "instruction"]
+    assert json.loads(cli(*command, *small, "--dry-run", "--json", cwd=folder).stdout)["total"]["calls"] == 0
+
+
 def test_tasks_lists_every_task_with_an_example(folder: Path) -> None:
     shown = cli("tasks", cwd=folder).stdout
     for name in ("sms_spam", "sms_spam_classes", "lambada", "boolq", "gsm8k", "random_insertion", "phone_messages"):
@@ -103,6 +123,12 @@ def test_tasks_lists_every_task_with_an_example(folder: Path) -> None:
         (("ask", "nowhere", "hello"), "no lesson at nowhere"),
         (("audit", "tiny.toml", "--canaries", "cats"), "--canaries cats: use codes or names"),
         (("audit", "tiny.toml", "--canaries", "names"), "name canaries need a list of names"),
+        (("reproduce", "table9"), "no table 'table9': there are table1"),
+        (("reproduce", "table10"), "--teacher-model NAME"),
+        (("reproduce", "table1", "--tasks", "cats"), "no task 'cats'"),
+        (("reproduce", "table1", "--recipe", "mine"), "--recipe mine: use default, paper or both"),
+        (("reproduce", "table2", "--tasks", "phone_messages", "--model", "fake:genius"), "no fake named 'fake:genius'"),
+        (("reproduce", "table2"), "SOCIAL_LEARNING_DATA"),
         (("report", "nowhere"), "nowhere"),
         (("export", "nowhere", "-f", "pdf"), "use one of text"),
     ],

@@ -4,10 +4,19 @@ import io
 
 from rich.console import Console
 
-from social_learning.live import Live
+from social_learning.live import Left, Live, Pace
 
 
-def play(live: Live) -> None:
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def play(live: Live, clock: Clock) -> None:
     live.cells(0, 2)
     live.model("loading smollm2-135m-instruct", 0, 1)
     live.model("loading smollm2-135m-instruct", 1, 1)
@@ -15,26 +24,63 @@ def play(live: Live) -> None:
         live.step("generated-n4-r0: teachers", heard, 3)
         for step in range(3):
             live.model("generating", step, 8)
+    clock.now = 20.0
+    live.tokens(300)
+    live.tokens(500)
     live.cells(1, 2)
+    live.model("generating", 0, 8)
+    live.cells(2, 2)
 
 
 def test_without_a_terminal_there_are_plain_lines() -> None:
     out = io.StringIO()
-    with Live(Console(file=out, width=80)) as live:
-        play(live)
+    clock = Clock()
+    with Live(Console(file=out, width=80), clock) as live:
+        play(live, clock)
     lines = out.getvalue().splitlines()
     assert [line.partition("] ")[2] for line in lines] == [
         "0 of 2 parts of the run are done",
         "loading smollm2-135m-instruct (the first time: half a minute)",
-        "1 of 2 parts of the run are done",
+        "1 of 2 parts of the run are done, 40 tokens/s, about 20 s left",
+        "2 of 2 parts of the run are done, 40 tokens/s",
     ]
 
 
 def test_on_a_terminal_there_are_bars_with_the_time_left() -> None:
     out = io.StringIO()
-    with Live(Console(file=out, width=80, force_terminal=True)) as live:
-        play(live)
+    clock = Clock()
+    with Live(Console(file=out, width=80, force_terminal=True), clock) as live:
+        play(live, clock)
     shown = out.getvalue()
-    for told in ("whole run", "0/2", "generated-n4-r0: teachers", "3/3", "generating", "0/8", "left"):
+    for told in (
+        "whole run",
+        "0/2",
+        "generated-n4-r0: teachers",
+        "3/3",
+        "generating",
+        "0/8",
+        "left",
+        "generating, 40 tokens/s",
+    ):
         assert told in shown
     assert "parts of the run" not in shown
+
+
+def test_the_pace_is_that_of_the_last_minute() -> None:
+    pace = Pace(started=0.0)
+    assert pace.told(5.0) == ""
+    pace.add(10.0, 1000)
+    assert pace.told(10.0) == ", 100 tokens/s"
+    pace.add(100.0, 9000)
+    pace.add(110.0, 2000)
+    assert pace.told(170.0) == ", 29 tokens/s"  # 2,000 tokens in the 70 seconds since the last count before the minute
+
+
+def test_the_time_left_is_reckoned_from_what_is_done_now_not_from_what_was_there() -> None:
+    left = Left()
+    left.move(0.0, 50, 60)
+    assert left.told() == ""
+    left.move(30.0, 51, 60)
+    assert left.told() == ", about 4 min left"
+    left.move(300.0, 60, 60)
+    assert left.told() == ""

@@ -1,5 +1,6 @@
 """Lockstep: callers side by side give the same answers as one after the other, in fewer, larger calls."""
 
+import threading
 from collections.abc import Sequence
 from functools import partial
 
@@ -82,3 +83,14 @@ def test_a_failing_model_fails_every_caller_with_its_own_words() -> None:
     model = LockstepModel(Broken())
     with pytest.raises(ModelError, match="out of order"):
         Together[list[Score]]([model])([lambda: model.score([("a", " b")]), lambda: model.score([("c", " d")])])
+
+
+def test_callers_that_wait_for_something_else_do_so_side_by_side() -> None:
+    model, all_here = LockstepModel(Batching()), threading.Barrier(3)
+
+    def job(number: int) -> int:
+        all_here.wait(timeout=20)  # as a call over a network would: in turns, nobody would ever come through
+        return len(talk(model, number)[0])
+
+    together = Together[int]([model], lambda: None)
+    assert together([partial(job, number) for number in range(3)]) == [2, 4, 6]

@@ -78,7 +78,10 @@ def test_replies_survive_the_wire(reply: Reply) -> None:
 
 def test_the_canonical_form() -> None:
     vote = RequestVote(round=1, candidates=(Example(fields={"text": "hé"}, answer="spam"),))
-    assert to_json(vote) == '{"kind":"vote","round":1,"candidates":[{"fields":{"text":"hé"},"answer":"spam"}]}'
+    assert (
+        to_json(vote)
+        == '{"kind":"vote","round":1,"candidates":[{"fields":{"text":"hé"},"answer":"spam"}],"by":"likelihood"}'
+    )
     reply = ReplyVote(teacher="ann", round=1, choice=0)
     assert json.loads(to_json(reply)) == {"teacher": "ann", "round": 1, "guards": [], "kind": "vote", "choice": 0}
 

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from social_learning.config import parse_experiment
-from social_learning.errors import ConfigError, RunFolderError, TeachingError
+from social_learning.errors import ConfigError, ModelError, RunFolderError, TeachingError
 from social_learning.experiment import run
+from social_learning.models.base import Capabilities
+from social_learning.models.fakes import MixerModel
 from social_learning.remote import attendance_lines, learn, socket_carrier
 from social_learning.results import CellKey
 from social_learning.serving.outbox import read_outbox
@@ -45,6 +47,23 @@ def test_lessons_are_those_of_teachers_in_one_process_byte_for_byte(carrier: Des
     assert [arm.accuracy for arm in here.arms] == [arm.accuracy for arm in there.arms]
     log = (tmp_path / "here" / "cells" / "voted-n4-r0" / "messages.jsonl").read_bytes()
     assert log == (tmp_path / "there" / "cells" / "voted-n4-r0" / "messages.jsonl").read_bytes()
+
+
+class Mute(MixerModel):
+    """A student's model behind an endpoint that cannot score."""
+
+    capabilities = Capabilities(scoring=False)
+
+
+def test_a_student_whose_endpoint_cannot_do_what_it_needs_is_refused_before_any_teacher_is_asked(
+    carrier: DeskCarrier, tmp_path: Path
+) -> None:
+    name = "openai:some-model@http://127.0.0.1:1/v1"
+    # The teachers' model of the file has no part in it: theirs are elsewhere.
+    experiment = short(**REMOTE, student={"model": name}, teachers={"model": "openai:x@http://127.0.0.1:1", "count": 3})
+    with pytest.raises(ModelError, match="has no scoring of given continuations"):
+        learn(experiment, carrier, tmp_path / "run", load=lambda name, **options: Mute(name))
+    assert not carrier.carried
 
 
 def test_only_what_the_outboxes_hold_crosses(carrier: DeskCarrier, silos: list[Path], tmp_path: Path) -> None:

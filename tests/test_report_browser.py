@@ -12,9 +12,15 @@ from typing import Any
 
 import pytest
 
-from social_learning.config import parse_experiment
+from social_learning.config import cells_of, parse_experiment
+from social_learning.evaluation import Evaluation, Outcome
 from social_learning.experiment import run
 from social_learning.lesson import Lesson
+from social_learning.models.base import Usage
+from social_learning.reproduce import Request
+from social_learning.reproduce.plan import experiment_for
+from social_learning.reproduce.runner import write_all
+from social_learning.results import Cell
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -63,6 +69,27 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         log.write_text("".join([json.dumps(line) + "\n", *others]))
         run(experiment, folder)
         yield folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of reproduced tables, with invented outcomes and a hostile reason why an arm has no lesson."""
+    root = tmp_path_factory.mktemp("tables")
+    request = Request(("table1", "table2"), tasks=("sms_spam", "gsm8k"), repeats=2, overrides=("shots=[1,4,16]",))
+    for task in request.tasks:
+        for _, key in cells_of(experiment_for(request, task)):
+            cell = root / task / "cells" / key.name
+            cell.mkdir(parents=True)
+            right = 10 + key.shots + 3 * key.repeat
+            outcomes: list[Outcome] = ["correct"] * right
+            outcomes += ["wrong"] * (40 - right)
+            evaluation = Evaluation((*outcomes, "unparsed"))
+            (cell / "cell.json").write_text(json.dumps(Cell(key, evaluation, Usage(), Usage(), 1, 1).to_table()))
+            if (task, key.arm) == ("gsm8k", "generated"):
+                (cell / "cell.json").unlink()
+                (cell / "failed.json").write_text(json.dumps({"failed": HOSTILE + "f" * 300}))
+    write_all(request, root)
+    return root / "reproduce.html"
 
 
 def browse(profile: Path, page: Path, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -116,10 +143,23 @@ def test_the_page_is_drawn(report: Path, tmp_path: Path, width: int, flags: tupl
     assert len(set(rows)) > 200
 
 
+def test_the_page_of_tables_loads_without_a_complaint(tables: Path, tmp_path: Path) -> None:
+    seen = browse(tmp_path / "profile", tables, "--dump-dom")
+    assert "CONSOLE" not in seen.stderr
+    assert "<title>smollm2-135m-instruct: the paper's tables</title>" in seen.stdout
+    assert seen.stdout.count('class="plot chart"') == 2  # Table 1, on two tasks
+    # Seven curves of SMS Spam (ours: 1 + 3 x 3 marks), six of GSM8K, whose generated lines have no lesson.
+    assert seen.stdout.count('class="mark-dot"') == (1 + 9 + 1 + 6) + 7 + (1 + 6 + 1 + 6) + 6
+    assert "<img" not in seen.stdout
+    assert "<script" not in seen.stdout
+
+
 @pytest.mark.parametrize("width", [390, 1100])
-def test_the_page_fits_its_window(report: Path, tmp_path: Path, width: int) -> None:
+@pytest.mark.parametrize("page", ["report", "tables"])
+def test_the_page_fits_its_window(page: str, request: pytest.FixtureRequest, tmp_path: Path, width: int) -> None:
     """With everything unfolded, nothing sticks out sideways. Asked by a script, in a copy that lets one run."""
-    opened = re.sub(r"<details( class=\"\w+\")?>", "<details open>", report.read_text())
+    text = Path(request.getfixturevalue(page)).read_text()
+    opened = re.sub(r"<details( class=\"\w+\")?>", "<details open>", text)
     allowed = re.sub(r"<meta http-equiv=.*", "", opened)
     (tmp_path / "page.html").write_text(
         allowed + "<script>parent.postMessage(`${innerWidth} ${document.documentElement.scrollWidth}`, '*')</script>"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from social_learning import statistics as ours
 from social_learning.statistics import mean, permutation_p_value, standard_error
 
 bits = st.integers(0, 1)
@@ -89,3 +90,17 @@ def test_mean_and_standard_error_are_the_textbooks(values: list[float]) -> None:
 def test_one_value_has_no_standard_error() -> None:
     assert standard_error([0.5]) is None
     assert standard_error([]) is None
+
+
+@given(tiny)
+def test_the_exact_p_value_is_that_of_full_enumeration(samples: tuple[list[int], list[int]]) -> None:
+    left, right = samples
+    assert ours.exact_p_value(left, right) == pytest.approx(exact_p_value(left, right))
+    assert ours.exact_p_value(left, right[:1]) == pytest.approx(exact_p_value(left, right[:1]))
+
+
+def test_the_exact_p_value_is_what_reshuffling_draws_near_to() -> None:
+    left, right = [1] * 300 + [0] * 200, [1] * 265 + [0] * 235
+    exact = ours.exact_p_value(left, right)
+    assert exact == pytest.approx(permutation_p_value(left, right, seed=1), abs=0.01)
+    assert 0.01 < exact < 0.05

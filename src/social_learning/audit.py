@@ -10,7 +10,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,10 @@ from typing import Any
 from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus, data_folder, load_corpus
 from social_learning.errors import AuditError, ConfigError, DataError, RunFolderError
-from social_learning.experiment import default_folder, facts, pool_for, teacher_for
+from social_learning.experiment import default_folder, facts, pool_for, silos_folder, teacher_for
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
-from social_learning.preflight import check, silos_for
+from social_learning.preflight import check, check_audit_models, check_models, silos_for
 from social_learning.privacy.canaries import CanaryKind, CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
 from social_learning.privacy.trials import ArmAudit, Failure, Trial, summarise
@@ -62,6 +62,18 @@ class Plan:
         """The audit's folder name, such as `codes-1000`. The number of trials is not in it: more can follow."""
         return f"{self.canaries}-{self.references + 1}" + (f"-rows{self.rows}" if self.rows else "")
 
+    def folder(self, run: Path) -> Path:
+        """Return the audit's folder in a run folder."""
+        return run / "audits" / self.name
+
+    def trial_file(self, run: Path, arm: Arm, number: int) -> Path:
+        """Return the file of one trial."""
+        return self.folder(run) / arm.name / f"{number:04d}.json"
+
+    def wanted(self, arm: Arm) -> int:
+        """Return how many trials an arm gets; the control, whose method is `original`, gets few."""
+        return min(self.trials, CONTROL_TRIALS) if arm.method == "original" else self.trials
+
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
@@ -94,35 +106,36 @@ def audit(
     data: Path | None = None,
     load: Load = load_model,
     watch: Watch | None = None,
+    models: ModelPool | None = None,
+    arms: Collection[str] | None = None,
 ) -> AuditResult:
     """Audit an experiment's arms, or do the rest of an audit, and write its evidence into the run folder.
 
-    Arguments as for `run`, whose folder it shares. Trials that the folder already holds are not done again, and calls
-    that the caches hold are not made again. The verbatim control goes first: where its canaries do not come out near
-    rank 0, the audit has no power, and nothing more is paid for.
+    Arguments as for `run`, whose folder it shares; `arms` names the only arms to audit. Trials that the folder already
+    holds are not done again, and calls that the caches hold are not made again. The verbatim control goes first: where
+    its canaries do not come out near rank 0, the audit has no power, and nothing more is paid for.
 
     Raises a UserError before any model call where settings, canaries and data do not fit together, and AuditError where
     the audit has no power; its evidence is written down before.
     """
     watch = watch or Unwatched()
-    corpus = load_corpus(experiment, data)
-    check(experiment, corpus)
-    canary = canary_task(corpus.task, plan.canaries, experiment.canary.templates)
-    names = load_names(data_folder(experiment, data)) if plan.canaries == "names" else []
-    canary.pattern.draw(plan.references + 1, generator(0), names)
-    arms = arms_of(experiment)
-    _check_rows(plan, arms, corpus)
+    corpus, canary, names = prepare(experiment, plan, data)
+    audited = arms_of(experiment, arms)
+    _check_rows(plan, audited, corpus)
     folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(folder_path, experiment))
         folder.begin()
         folder.depends_on("data", facts(corpus))
-        models = stack.enter_context(closing(pool_for(experiment, load, watch)))
-        auditor = _Auditor(experiment, plan, corpus, canary, names, models, folder, watch)
-        controls = controls_of(arms)
+        pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
+        stack.enter_context(closing(pool))
+        check_models(experiment, audited, corpus.task, pool)
+        check_audit_models(experiment, audited, pool)
+        auditor = _Auditor(experiment, plan, corpus, canary, names, pool, folder, watch)
+        controls = controls_of(audited)
         results, problems = [], []
-        for number, arm in enumerate([*controls, *arms]):
-            watch.cells(number, len(controls) + len(arms))
+        for number, arm in enumerate([*controls, *audited]):
+            watch.cells(number, len(controls) + len(audited))
             try:
                 results.append(auditor.run_arm(arm))
             except AuditError as error:  # the other arms can be audited all the same
@@ -139,12 +152,26 @@ def audit(
     return result
 
 
-def arms_of(experiment: Experiment) -> list[Arm]:
-    """Return the arms that an audit looks at: those whose teachers send something they wrote.
+def prepare(experiment: Experiment, plan: Plan, data: Path | None = None) -> tuple[Corpus, CanaryTask, Sequence[str]]:
+    """Return what an audit works with: the examples, the canaries' pattern, and the list of names where it needs one.
+
+    Raises a UserError where experiment, plan and data do not fit together.
+    """
+    corpus = load_corpus(experiment, data)
+    check(experiment, corpus)
+    canary = canary_task(corpus.task, plan.canaries, experiment.canary.templates)
+    names = load_names(data_folder(experiment, data)) if plan.canaries == "names" else []
+    canary.pattern.draw(plan.references + 1, generator(0), names)
+    return corpus, canary, names
+
+
+def arms_of(experiment: Experiment, only: Collection[str] | None = None) -> list[Arm]:
+    """Return the arms that an audit looks at: those whose teachers send something they wrote; `only` names some of them.
 
     Raises ConfigError where there is none.
     """
-    arms = [arm for arm in experiment.resolved_arms() if arm.method in ("generated", "voted", "instruction")]
+    written = [arm for arm in experiment.resolved_arms() if arm.method in ("generated", "voted", "instruction")]
+    arms = [arm for arm in written if only is None or arm.name in only]
     if not arms:
         raise ConfigError("nothing to audit: no arm of the experiment is generated, voted or instruction")
     if any(arm.name == CONTROL for arm in arms):
@@ -180,13 +207,13 @@ class _Auditor:
     ) -> None:
         self._experiment, self._plan, self._corpus, self._canary = experiment, plan, corpus, canary
         self._names, self._models, self._folder, self._watch = names, models, folder, watch
-        self.path = folder.path / "audits" / plan.name
+        self.path = plan.folder(folder.path)
         self.trials: dict[str, dict[int, Trial | Failure]] = {}
 
     def run_arm(self, arm: Arm) -> ArmAudit:
         """Do the trials of an arm that are missing, and put all of them together."""
         control, shots = arm.method == "original", max(arm.shots)
-        wanted = min(self._plan.trials, CONTROL_TRIALS) if control else self._plan.trials
+        wanted = self._plan.wanted(arm)
         trials = {number: trial for number in range(wanted) if (trial := self._finished(arm, number))}
         self.trials[arm.name] = trials
         missing = [number for number in range(wanted) if number not in trials]
@@ -251,7 +278,7 @@ class _Auditor:
         return Prepared(number, secrets, teaching, teachers, departed)
 
     def _file(self, arm: Arm, number: int) -> Path:
-        return self.path / arm.name / f"{number:04d}.json"
+        return self._plan.trial_file(self._folder.path, arm, number)
 
     def _finished(self, arm: Arm, number: int) -> Trial | Failure | None:
         file = self._file(arm, number)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from social_learning.errors import ConfigError, TaskError
+from social_learning.models.endpoint.settings import Endpoint, Prices
 from social_learning.results import CellKey
 from social_learning.student import AnswerMode
 from social_learning.task import Task
@@ -27,6 +28,9 @@ DRAWN: tuple[Method, ...] = (*WITH_SHOTS, "instruction")
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 """Names of experiments and arms: they become folder names."""
+
+_REACHING = {"key_env", "key_header", "concurrency", "timeout", "deadline", "prices"}
+"""Settings of an endpoint that cannot change what it answers."""
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -68,6 +72,47 @@ class ModelTable(_Table):
         return {"dtype": self.dtype, "device": self.device, "memory": self.memory}
 
 
+class PricesTable(_Table):
+    """Prices of a million tokens, in any currency: tokens in, tokens out."""
+
+    input: float = Field(default=0.0, ge=0)
+    output: float = Field(default=0.0, ge=0)
+
+
+class EndpointTable(_Table):
+    """`[models.NAME]`: a model behind an OpenAI-compatible endpoint; see `Endpoint` for what its keys mean."""
+
+    # Somebody may have written a key where its variable's name belongs.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    model: str
+    base_url: str
+    key_env: str = ""
+    key_header: str = "Authorization"
+    headers: dict[str, str] = Field(default_factory=dict)
+    form: Literal["auto", "completion", "chat"] = "auto"
+    scoring: Literal["auto", "none", "vllm", "sglang", "echo", "forced"] = "auto"
+    concurrency: int = Field(default=32, ge=1, le=1024)
+    context_length: int | None = Field(default=None, ge=1)
+    timeout: float = Field(default=120.0, gt=0)
+    deadline: float = Field(default=900.0, gt=0)
+    prices: PricesTable | None = None
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint under the name of its table. Raises ConfigError where a value cannot be used."""
+        prices = Prices(self.prices.input, self.prices.output) if self.prices else None
+        plain = self.model_dump(exclude={"prices", "headers"})
+        return Endpoint(name=name, headers=tuple(self.headers.items()), prices=prices, **plain)
+
+
+class BudgetTable(_Table):
+    """`[budget]`: what a run may spend at endpoints in all, however often it is stopped and goes on."""
+
+    max_cost: float | None = Field(default=None, gt=0)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_calls: int | None = Field(default=None, ge=1)
+
+
 class Teachers(ModelTable):
     """`[teachers]`: how many, how the data is split among them, their model, and their guards.
 
@@ -99,7 +144,7 @@ class GenerationTable(_Table):
 
     `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown,
     `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced` and `complete`
-    are described in the docs of the experiment file.
+    are described in the docs of the experiment file. `vote_by` says how teachers judge candidates (method `voted`).
     """
 
     recipe: Literal["default", "paper"] = "default"
@@ -112,6 +157,7 @@ class GenerationTable(_Table):
     self_check: bool | None = None
     balanced: bool | None = None
     complete: bool | None = None
+    vote_by: Literal["likelihood", "answers"] = "likelihood"
 
 
 class InstructionTable(_Table):
@@ -214,6 +260,8 @@ class Experiment(_Table):
     instruction: InstructionTable = InstructionTable()
     privacy: Privacy = Privacy()
     canary: Canary = Canary()
+    models: dict[str, EndpointTable] = Field(default_factory=dict)
+    budget: BudgetTable = BudgetTable()
     remote: Remote | None = None
     base: str = Field(default=".", exclude=True)
 
@@ -227,6 +275,10 @@ class Experiment(_Table):
         folders = Counter(key.name for _, key in cells_of(self))
         if max(folders.values()) > 1:
             raise ConfigError(f"arms: two arms would share the folder {folders.most_common(1)[0][0]!r}: rename one")
+        for name, table in self.models.items():
+            table.endpoint(name)
+            if not _NAME.fullmatch(name):
+                raise ConfigError(f"models: {name!r} must be made of letters, digits, '.', '_' and '-'")
         if self.remote is not None:
             self._remote_fits()
         if self.compare_with not in names:
@@ -272,12 +324,16 @@ class Experiment(_Table):
 
     @property
     def fingerprint(self) -> str:
-        """Eight hex digits over all settings; where the file lies does not count."""
-        table = self.model_dump(mode="json")
-        # Where teachers are reached, and how long they have, decides nothing; a run may go on with other patience.
-        del table["remote"]
+        """Eight hex digits over all settings that decide an outcome. Where the file lies, what the run may spend, and how an
+        endpoint or a teacher of its own is reached do not count.
+        """
+        table = self.model_dump(mode="json", exclude={"budget": True, "remote": True, "models": {"__all__": _REACHING}})
         if self.remote is not None:
             table["remote"] = list(self.teacher_names)
+        if not table["models"]:  # what came later must not change the fingerprints of files without it
+            del table["models"]
+        if table["generation"]["vote_by"] == "likelihood":
+            del table["generation"]["vote_by"]
         text = json.dumps(table, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -310,7 +366,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
     for override in overrides:
-        _apply(table, override)
+        apply_override(table, override)
     table.setdefault("name", path.stem)
     return parse_experiment(table, str(path), path.parent)
 
@@ -348,7 +404,8 @@ def load_table(path: Path, model: type[Settings], what: str) -> Settings:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _apply(table: dict[str, Any], override: str) -> None:
+def apply_override(table: dict[str, Any], override: str) -> None:
+    """Change one setting of a table: `key=value`, see `load_experiment`. Raises ConfigError."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"override {override!r} is not of the form key=value")

@@ -1,22 +1,61 @@
-"""Dry run: what an experiment would take, found by playing it through with a stand-in that counts the real model's
-tokens.
+"""Dry run: what an experiment or an audit would take, found by playing it through with a stand-in that counts the real
+model's tokens; and how long that would be, by the pace of the real model on a small piece.
 """
 
+import contextlib
+import itertools
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import Experiment
+import numpy as np
+
+from social_learning.audit import Plan, arms_of, audit, controls_of
+from social_learning.config import Experiment, cells_of
+from social_learning.errors import AuditError
 from social_learning.experiment import run
-from social_learning.models.base import LanguageModel, Usage
-from social_learning.models.fakes import MixerModel
+from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score, Usage
+from social_learning.models.endpoint.settings import estimated_tokens
+from social_learning.models.fakes import SWAPPED, MixerModel
 from social_learning.models.registry import load_token_counter
+from social_learning.progress import Unwatched
+from social_learning.results import CellKey
 from social_learning.task import SEPARATOR
 
 CountTokens = Callable[[str], int]
+TRIED = 2
+"""So many trials of an audit are played through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one model has to compute: calls, prompt tokens, those of them that differ, and new tokens.
+
+    `different` counts what prompts of one batch have in common once, as the local engine computes it.
+    """
+
+    calls: float = 0
+    prompt_tokens: float = 0
+    different: float = 0
+    new_tokens: float = 0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(*(a + b for a, b in zip(self._parts, other._parts, strict=True)))
+
+    def __sub__(self, other: "Work") -> "Work":
+        return Work(*(a - b for a, b in zip(self._parts, other._parts, strict=True)))
+
+    def __mul__(self, times: float) -> "Work":
+        return Work(*(times * part for part in self._parts))
+
+    @property
+    def _parts(self) -> tuple[float, ...]:
+        return self.calls, self.prompt_tokens, self.different, self.new_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +67,33 @@ class Estimate:
     repeats: int
     teaching: Usage
     answering: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a run or an audit: an arm at a number of shots, and what each model computes for it, by its name."""
+
+    arm: str
+    shots: int
+    work: Mapping[str, Work]
+
+    def times(self, factor: float) -> "Part":
+        """Return the same work so many times over."""
+        return Part(self.arm, self.shots, {name: work * factor for name, work in self.work.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds per different prompt token and per new token, and the piece that it was measured on: tokens, seconds."""
+
+    prompt_token: float
+    new_token: float
+    tokens: int
+    measured: float
+
+    def seconds(self, work: Work) -> float:
+        """Return how long some work takes at this pace."""
+        return self.prompt_token * work.different + self.new_token * work.new_tokens
 
 
 def dry_run(
@@ -43,15 +109,172 @@ def dry_run(
     long texts turn out, and how many of them are usable, is the stand-in's guess. Cells that a run folder already
     holds are counted too.
     """
-
-    def stand_in(name: str, **_: Any) -> LanguageModel:
-        return MixerModel(name, context_length=10**9, count=_by_blocks(token_counter(name)))
-
-    with tempfile.TemporaryDirectory() as folder:
-        private = experiment.privacy.model_copy(update={"silos": str(Path(folder).resolve() / "silos")})
-        played = experiment.model_copy(update={"privacy": private})
-        result = run(played, Path(folder) / "run", data=data, load=stand_in)
+    meter = Meter(token_counter)
+    with _played(experiment) as (played, folder):
+        result = run(played, folder / "run", data=data, load=meter.load)
     return [Estimate(arm.name, arm.shots, arm.repeats, arm.teaching, arm.answering) for arm in result.arms]
+
+
+def dry_cells(
+    experiment: Experiment,
+    cells: Collection[CellKey],
+    *,
+    data: Path | None = None,
+    token_counter: Callable[[str], CountTokens] = load_token_counter,
+) -> list[Part]:
+    """Return the work of some cells of an experiment, by arm and shots; as `dry_run`, but one repeat stands for all.
+
+    The arm compared with is always played. What cells share through the call caches is counted for the first one.
+    """
+    first = experiment.model_copy(update={"repeats": 1})
+    wanted = {(key.arm, key.shots) for key in cells} | {(first.compare_with, key.shots) for _, key in cells_of(first)}
+    keys = [key for _, key in cells_of(first) if (key.arm, key.shots) in wanted]
+    meter = Meter(token_counter)
+    with _played(first) as (played, folder):
+        run(played, folder / "run", data=data, load=meter.load, watch=meter, cells=keys)
+    parts = []
+    for key, work in zip(keys, meter.steps(), strict=True):
+        times = sum((other.arm, other.shots) == (key.arm, key.shots) for other in cells)
+        parts.append(Part(key.arm, key.shots, work).times(times))
+    return [part for part in parts if any(work.calls for work in part.work.values())]
+
+
+def dry_audit(
+    experiment: Experiment,
+    plan: Plan,
+    arms: Collection[str],
+    *,
+    data: Path | None = None,
+    token_counter: Callable[[str], CountTokens] = load_token_counter,
+) -> list[Part]:
+    """Return the work of an audit of some arms, by arm, the control first; a few trials stand for all."""
+    tried = replace(plan, trials=min(TRIED, plan.trials))
+    audited = arms_of(experiment, arms)
+    meter = Meter(token_counter)
+    with _played(experiment) as (played, folder), contextlib.suppress(AuditError):
+        audit(played, tried, folder / "run", data=data, load=meter.load, watch=meter, arms=arms)
+    meter.cells(0, 0)
+    parts = []
+    for arm, work in zip([*controls_of(audited), *audited], meter.steps(), strict=True):
+        parts.append(Part(arm.name, max(arm.shots), work).times(plan.wanted(arm) / tried.wanted(arm)))
+    return parts
+
+
+def calibrate(model: LanguageModel, texts: Sequence[str], clock: Callable[[], float] = time.perf_counter) -> Pace:
+    """Measure a model's pace: it reads `texts`, different from each other, and continues each of them by 8 x 32 tokens.
+
+    `clock` tells seconds. A first small call, which prepares what later ones find prepared, is not timed.
+    """
+    model.score([(texts[0][:40], " so")])
+    began = clock()
+    scores = model.score([(text, " so") for text in texts])
+    read = clock() - began
+    tokens = sum(score.prompt_tokens + score.tokens for score in scores)
+    per_prompt_token = read / max(1, tokens * distinct_share(texts))
+    began = clock()
+    rows = model.generate(list(texts), Sampling(temperature=1.0, max_tokens=32, seed=1), samples=8)
+    wrote = clock() - began
+    new = sum(completion.tokens for row in rows for completion in row)
+    per_new_token = max(0.0, wrote - read) / max(1, new)
+    return Pace(per_prompt_token, per_new_token, tokens + new, read + wrote)
+
+
+class Meter(Unwatched):
+    """A Watch, and a loader of stand-ins, that knows what each model computed for each part of a run."""
+
+    def __init__(self, token_counter: Callable[[str], CountTokens]) -> None:
+        self._token_counter = token_counter
+        self._models: dict[str, StandIn] = {}
+        self._marks: list[dict[str, Work]] = []
+
+    def load(self, name: str, **options: Any) -> LanguageModel:
+        """Return a stand-in for a model. An endpoint is asked nothing: its tokens are estimated."""
+        if name not in self._models:
+            count = estimated_tokens if "endpoint" in options else self._token_counter(name)
+            self._models[name] = StandIn(name, context_length=10**9, count=_by_blocks(count))
+        return self._models[name]
+
+    def cells(self, done: int, total: int) -> None:  # noqa: ARG002  # what is done is told by the marks' order
+        """Remember what was computed up to here."""
+        self._marks.append({name: model.work for name, model in self._models.items()})
+
+    def steps(self) -> list[dict[str, Work]]:
+        """Return the work between one mark and the next, by model."""
+        return [
+            {name: work - before.get(name, Work()) for name, work in after.items()}
+            for before, after in itertools.pairwise(self._marks)
+        ]
+
+
+class StandIn(MixerModel):
+    """A fake that counts what a real model would compute in its place. What it writes keeps a task's marks and numbers."""
+
+    work = Work()
+
+    @staticmethod
+    def _mix(line: str, pool: Sequence[str], rng: np.random.Generator) -> str:
+        ordinary = [word for word in pool if _ordinary(word)]
+        words = [
+            ordinary[int(rng.integers(len(ordinary)))] if _ordinary(word) and rng.random() < SWAPPED else word
+            for word in line.split()
+        ]
+        return " " * line.startswith(" ") + " ".join(words)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        """Generate as the fake does, and count."""
+        rows = super().generate(prompts, sampling, samples)
+        texts = [prompt if isinstance(prompt, str) else prompt.content for prompt in prompts]
+        read = sum(row[0].prompt_tokens for row in rows)
+        new = sum(completion.tokens for row in rows for completion in row)
+        self.work += Work(len(prompts) * samples, read, read * distinct_share(texts), new)
+        return rows
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        """Score as the fake does, but an example that stands in its prompt word for word is likely, and count."""
+        scores = [
+            replace(score, logprob=-0.1 * score.tokens)
+            if text.startswith(SEPARATOR) and text.strip() in str(prompt)
+            else score
+            for (prompt, text), score in zip(pairs, super().score(pairs), strict=True)
+        ]
+        read = sum(score.prompt_tokens + score.tokens for score in scores)
+        texts = [f"{prompt}{text}" for prompt, text in pairs]
+        self.work += Work(len(pairs), read, read * distinct_share(texts))
+        return scores
+
+
+def _ordinary(word: str) -> bool:
+    """Whether a word can be swapped for another one, and an example is still one: no heading, mark or number."""
+    return any(map(str.isalpha, word)) and not any(map(str.isdigit, word)) and not word.endswith(":")
+
+
+def distinct_share(texts: Sequence[str]) -> float:
+    """Return the share of characters, in (0, 1], that are left when texts lie in one trie: common beginnings once."""
+    ordered = sorted(texts)
+    total = sum(map(len, ordered))
+    shared = sum(_common(a, b) for a, b in itertools.pairwise(ordered))
+    return 1 - shared / total if total else 1.0
+
+
+def _common(left: str, right: str) -> int:
+    """How many characters two texts share at their beginning, by halving."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@contextmanager
+def _played(experiment: Experiment) -> Iterator[tuple[Experiment, Path]]:
+    """The experiment with its private folders in a folder that goes when it is over."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        private = experiment.privacy.model_copy(update={"silos": str(folder / "silos")})
+        yield experiment.model_copy(update={"privacy": private}), folder
 
 
 def _by_blocks(count: CountTokens) -> CountTokens:

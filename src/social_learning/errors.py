@@ -48,6 +48,14 @@ class MessageError(SocialLearningError):
     """Something that came in is no message of ours. The text never repeats what came in."""
 
 
+class EndpointError(SocialLearningError):
+    """An endpoint gave no usable answer, however often it was asked. What it sent never counts as an answer."""
+
+
+class BudgetError(SocialLearningError):
+    """A run's budget is spent. Finished calls are kept; with a larger budget the same command goes on. The CLI exits with 3."""
+
+
 class AuditError(SocialLearningError):
     """An audit has no power, or nothing could be measured: what it would say means nothing."""
 

@@ -5,25 +5,27 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
+from social_learning.endpoints import loader
+from social_learning.errors import TeachingError
 from social_learning.evaluation import evaluate
 from social_learning.folders import cache_folder
 from social_learning.guards import guards_for
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.owner import OwnerReports
-from social_learning.preflight import check, silos_for
+from social_learning.preflight import check, check_models, silos_for
 from social_learning.privacy.closeness import closest_pair, measure
 from social_learning.privacy.detectors import detector
 from social_learning.progress import Unwatched, Watch
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder, read_closeness
+from social_learning.records import RunFolder, read_closeness, read_parts
 from social_learning.report import write_report
 from social_learning.results import Cell, CellKey, Result, closeness_rows, summarise
 from social_learning.seeds import child_seed, generator
@@ -40,12 +42,18 @@ def run(
     data: Path | None = None,
     load: Load = load_model,
     watch: Watch | None = None,
+    models: ModelPool | None = None,
+    cells: Collection[CellKey] | None = None,
 ) -> Result:
     """Run an experiment, or the rest of it, and write its run folder.
 
     `out` is the run folder (default: `runs/NAME-FINGERPRINT`), `data` the folder of the built-in tasks' data, `load`
-    makes models. Cells that the folder already holds are not done again, and calls that the caches hold are not made
-    again.
+    makes models, `models` are models in memory to use instead. Cells that the folder already holds are not done again,
+    and calls that the caches hold are not made again.
+
+    `cells` does a part of the experiment: these cells, of which at least one belongs to the arm compared with. A cell
+    whose teaching ends without a lesson is then written down as failed, and the others go on. The result, and the
+    reports, are of all parts finished so far.
 
     Raises a UserError before any model call where the settings or the data do not fit together.
     """
@@ -57,18 +65,30 @@ def run(
         folder = stack.enter_context(RunFolder(folder_path, experiment))
         folder.begin()
         folder.depends_on("data", facts(corpus))
-        models = stack.enter_context(closing(pool_for(experiment, load, watch)))
+        pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
+        stack.enter_context(closing(pool))
         owners = OwnerReports(silos_folder(experiment), experiment.fingerprint)
-        cells: list[Cell] = []
         plan = list(cells_of(experiment))
-        for arm, key in plan:
-            watch.cells(len(cells), len(plan))
-            cell = folder.finished(key)
-            if cell is None:
-                cell = teach_and_test(experiment, arm, key, corpus, models, folder, owners, watch)
-            cells.append(cell)
-        watch.cells(len(cells), len(plan))
-        arms = summarise(cells, corpus.task.name, experiment.compare_with, experiment.seed)
+        asked = [(arm, key) for arm, key in plan if cells is None or key in cells]
+        # What is there already is counted at once, so that the time left is reckoned from what is done now.
+        finished = {key: cell for _, key in asked if (cell := folder.finished(key))}
+        missing = [(arm, key) for arm, key in asked if key not in finished]
+        check_models(experiment, [arm for arm, _ in missing], corpus.task, pool)
+        for number, (arm, key) in enumerate(missing):
+            watch.cells(len(asked) - len(missing) + number, len(asked))
+            try:
+                finished[key] = teach_and_test(experiment, arm, key, corpus, pool, folder, owners, watch)
+            except TeachingError as error:
+                if cells is None:
+                    raise
+                folder.fail(key, str(error))
+        watch.cells(len(asked), len(asked))
+        if cells is not None:
+            earlier = set(read_parts(folder_path) or ())
+            finished |= {k: cell for _, k in plan if k.name in earlier and (cell := folder.finished(k))}
+        done = [finished[key] for _, key in plan if key in finished]
+        folder.keep_parts(None if cells is None else [cell.key.name for cell in done])
+        arms = summarise(done, corpus.task.name, experiment.compare_with, experiment.seed)
         result = Result(str(folder_path), experiment.name, corpus.task.name, experiment.compare_with, arms)
         folder.write_results(result)
         folder.write_closeness(closeness_rows(result, lambda key: read_closeness(folder_path, key)))
@@ -145,7 +165,10 @@ def teacher_for(
 
 def pool_for(experiment: Experiment, load: Load, watch: Watch) -> ModelPool:
     """Return the models of a run; private call caches lie outside the run folder."""
-    return ModelPool(load, silos_folder(experiment), watch.model)
+    private = silos_folder(experiment)
+    # Next to the caches, which say what need not be paid for again.
+    ledger = private / f"spent-{experiment.fingerprint}.jsonl"
+    return ModelPool(loader(experiment, load, ledger), private, watch.model, watch.tokens)
 
 
 def default_folder(experiment: Experiment) -> Path:

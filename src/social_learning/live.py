@@ -1,6 +1,9 @@
 """Live view: a run's progress on the terminal, with the time left; plain lines where there is no terminal."""
 
+import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -8,13 +11,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from social_learning.config import DEFAULT_MODEL
+from social_learning.report.numbers import duration
+
+DAY = 24 * 3600.0
+LAST = 60.0
+"""The pace is that of so many seconds before now."""
 
 
 class Live:
-    """A Watch with three bars: the whole run, the step at hand, and what the model does. Use as a context manager."""
+    """A Watch with three bars: the whole run, the step at hand, and what the model does. Use as a context manager.
 
-    def __init__(self, console: Console) -> None:
+    `clock` tells seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -24,9 +36,12 @@ class Live:
             console=console,
             transient=True,
             disable=not console.is_terminal,
+            speed_estimate_period=DAY,  # a cell may take many minutes
         )
         self._bars: dict[str, tuple[TaskID, str, int]] = {}
-        self._started = time.monotonic()
+        self._started = clock()
+        self._pace = Pace(self._started)
+        self._left = Left()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -39,8 +54,10 @@ class Live:
 
     def cells(self, done: int, total: int) -> None:
         """Move the bar of the whole run."""
+        now = self._clock()
+        self._left.move(now, done, total)
         self._move("run", "whole run", done, total)
-        self._say(f"{done} of {total} parts of the run are done")
+        self._say(f"{done} of {total} parts of the run are done{self._pace.told(now)}{self._left.told()}")
 
     def step(self, what: str, done: int, total: int) -> None:
         """Move the bar of a cell's step."""
@@ -48,11 +65,15 @@ class Live:
 
     def model(self, what: str, done: int, total: int) -> None:
         """Move the bar of a model's call."""
-        self._move("model", what, done, total)
+        self._move("model", what, done, total, self._pace.told(self._clock()))
         if what.startswith("loading") and not done:
             self._say(what + (" (the first time: half a minute)" if DEFAULT_MODEL in what else ""))
 
-    def _move(self, bar: str, what: str, done: int, total: int) -> None:
+    def tokens(self, count: int) -> None:
+        """Count what models compute, for the pace."""
+        self._pace.add(self._clock(), count)
+
+    def _move(self, bar: str, what: str, done: int, total: int, remark: str = "") -> None:
         """Move a bar; something new, or the same begun again, gets a fresh one, or its time left would be wrong."""
         task, before, so_far = self._bars.get(bar, (None, "", 0))
         if task is None or what != before or done < so_far:
@@ -60,10 +81,57 @@ class Live:
                 self._progress.remove_task(task)
             task = self._progress.add_task(what, total=total)
             self._progress.refresh()
-        self._progress.update(task, completed=done, total=total)
+        self._progress.update(task, completed=done, total=total, description=what + remark)
         self._bars[bar] = (task, what, done)
 
     def _say(self, text: str) -> None:
         if not self._console.is_terminal:
-            seconds = time.monotonic() - self._started
+            seconds = self._clock() - self._started
             self._console.print(f"[{seconds:.0f} s] {text}", highlight=False, markup=False)
+
+
+class Pace:
+    """How many tokens a second models compute; counted from any thread."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._counts: deque[tuple[float, int]] = deque()
+        self._turn = threading.Lock()
+
+    def add(self, now: float, count: int) -> None:
+        """Count tokens that were computed up to now, in seconds of one clock."""
+        with self._turn:
+            self._counts.append((now, count))
+
+    def told(self, now: float) -> str:
+        """Return the pace of the last minute in words; empty where nothing was computed."""
+        with self._turn:
+            # A count tells what was computed since the one before it, so that one is where time begins.
+            while len(self._counts) > 1 and self._counts[0][0] < now - LAST:
+                self._started = self._counts.popleft()[0]
+            seconds = now - self._started
+            return (
+                f", {sum(n for _, n in self._counts) / seconds:,.0f} tokens/s" if self._counts and seconds > 0 else ""
+            )
+
+
+class Left:
+    """How long the rest takes if it goes on like the parts done since the first look."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._told = ""
+
+    def move(self, now: float, done: int, total: int) -> None:
+        """Take down that so many parts of all are done now, in seconds of one clock."""
+        if self._first is None or done < self._first[1]:
+            self._first = (now, done)
+        before, at_first = self._first
+        gained = done - at_first
+        self._told = (
+            f", about {duration((now - before) / gained * (total - done))} left" if gained and done < total else ""
+        )
+
+    def told(self) -> str:
+        """Return the time left in words; empty where it is not known."""
+        return self._told

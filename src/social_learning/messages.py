@@ -49,11 +49,16 @@ class RequestOriginals(_Frozen):
 
 
 class RequestVote(_Frozen):
-    """Asks each teacher which candidate its held-out examples make most likely."""
+    """Asks each teacher which candidate is best, judged by its held-out examples.
+
+    `by`: `likelihood` votes for the candidate that they make most likely (the paper's); `answers` for the one that helps the
+    teacher's model answer most of them right, which needs no likelihoods.
+    """
 
     kind: Literal["vote"] = "vote"
     round: int = Field(ge=0)
     candidates: tuple[Example, ...] = Field(min_length=1)
+    by: Literal["likelihood", "answers"] = "likelihood"
 
 
 class RequestInstruction(_Frozen):

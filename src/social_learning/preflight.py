@@ -1,11 +1,15 @@
 """Preflight: the silos an experiment asks for, and what is refused before any model call."""
 
 import math
+from collections.abc import Sequence
 
 from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus
-from social_learning.errors import ConfigError, DataError
-from social_learning.recipes import private_examples_needed
+from social_learning.endpoints import is_remote
+from social_learning.errors import ConfigError, DataError, ModelError
+from social_learning.models.base import Capabilities, LimitedModel
+from social_learning.models.pool import ModelPool
+from social_learning.recipes import generation, private_examples_needed
 from social_learning.seeds import generator
 from social_learning.silo import Silo, make_silos, split_dirichlet, split_uniform
 from social_learning.task import Task
@@ -51,6 +55,80 @@ def check_settings(arm: Arm, task: Task) -> None:
         problem = "cannot be told label first: it needs labels, on a line of their own; set generation.way to 'plain'"
     if problem:
         raise ConfigError(f"arm {arm.name!r}: task {task.name!r} {problem}")
+
+
+def check_models(experiment: Experiment, arms: Sequence[Arm], task: Task, models: ModelPool) -> None:
+    """Refuse, before the first cell, arms that need what the endpoint of their teachers or student does not offer.
+
+    Endpoints are connected to; models in this process can do everything, and are not loaded. Raises ModelError with the
+    reason and what to use instead.
+    """
+    for arm in {arm.name: arm for arm in arms}.values():
+        for table, needs in ((arm.teachers, _teachers_need), (arm.student, _student_needs)):
+            unused = experiment.remote is not None or arm.method in ("zero-shot", "manual", "original")
+            if unused and table is arm.teachers:
+                continue
+            if not is_remote(experiment, table.model):
+                continue
+            model = models.load(table.model, table.options())
+            if isinstance(model, LimitedModel):
+                _refuse(arm, table.model, needs(arm, task), model.capabilities)
+
+
+def check_audit_models(experiment: Experiment, arms: Sequence[Arm], models: ModelPool) -> None:
+    """Refuse an audit whose student cannot score canaries; raises ModelError."""
+    for arm in arms:
+        if is_remote(experiment, arm.student.model):
+            model = models.load(arm.student.model, arm.student.options())
+            if isinstance(model, LimitedModel):
+                instead = "canaries are ranked by their log-likelihood: audit with a student's model that can score"
+                _refuse(arm, arm.student.model, {"scoring": instead}, model.capabilities)
+
+
+def _refuse(arm: Arm, model: str, needs: dict[str, str], can: Capabilities) -> None:
+    for capability, instead in needs.items():
+        if not getattr(can, capability):
+            reason = can.reasons.get(capability) or "it was not found to"
+            raise ModelError(f"arm {arm.name!r}: model {model!r} has no {_WORDS[capability]} ({reason}): {instead}")
+
+
+_WORDS = {
+    "text": "way to continue a prompt",
+    "chat": "chat",
+    "logprobs": "log-probabilities of what it writes",
+    "chat_logprobs": "log-probabilities of what it writes in chat",
+    "scoring": "scoring of given continuations",
+}
+
+
+def _student_needs(arm: Arm, task: Task) -> dict[str, str]:
+    """What a student needs, each with what to do without it."""
+    by_labels = arm.student.answer_by == "labels" or (arm.student.answer_by == "auto" and bool(task.labels))
+    return {"scoring": "set student.answer_by to 'free'"} if by_labels else {"text": "use another model"}
+
+
+def _teachers_need(arm: Arm, task: Task) -> dict[str, str]:
+    """What teachers need, each with what to do without it."""
+    if arm.method == "instruction":
+        needs = {"chat": "instructions are asked for in a chat turn: use another model for the teachers"}
+        if arm.instruction.samples > 1:
+            needs["chat_logprobs"] = "drafts are ranked by them: set instruction.samples to 1"
+        return needs
+    how = generation(arm.generation, task)
+    needs = {"text": "use another model for the teachers"}
+    if how.count < how.samples:
+        needs["logprobs"] = (
+            f"drafts are ranked by them: set generation.keep to generation.samples ({how.samples}), send all"
+        )
+    if how.self_check:
+        needs["scoring"] = "the self-check compares labels by it: set generation.self_check to false"
+    elif how.complete and task.labels:
+        needs["scoring"] = "drafts are completed with the likeliest label: set generation.complete to false"
+    if arm.method == "voted" and arm.generation.vote_by == "likelihood":
+        needs["scoring"] = (
+            needs.get("scoring", "") or "votes go to the likeliest candidate: set generation.vote_by to 'answers'"
+        )
+    return needs
 
 
 def silos_for(experiment: Experiment, arm: Arm, corpus: Corpus, repeat: int) -> list[Silo]:

@@ -18,6 +18,9 @@ class Watch(Protocol):
     def model(self, what: str, done: int, total: int) -> None:
         """A model is loading, generating or scoring, and so far with it."""
 
+    def tokens(self, count: int) -> None:
+        """A model has computed so many more tokens, prompts and answers together; may come from any thread."""
+
 
 class Unwatched:
     """Tells nobody."""
@@ -29,4 +32,7 @@ class Unwatched:
         """Ignore."""
 
     def model(self, what: str, done: int, total: int) -> None:
+        """Ignore."""
+
+    def tokens(self, count: int) -> None:
         """Ignore."""

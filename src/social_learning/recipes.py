@@ -44,6 +44,7 @@ def generation(table: GenerationTable, task: Task) -> Generation:
         self_check=improve if table.self_check is None else table.self_check,
         balanced=improve if table.balanced is None else table.balanced,
         complete=(table.recipe == "default" and not task.labels) if table.complete is None else table.complete,
+        vote_by=table.vote_by,
     )
 
 

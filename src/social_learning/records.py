@@ -8,6 +8,8 @@ from.
     cells/NAME/cell.json        outcome per test row, usage, seconds; written last: a cell that has it is finished
     results.json, results.csv   one entry per arm
     closeness.json, closeness.csv   the same evidence, put together by arm and by teacher
+    cells/NAME/failed.json      instead, where a part of a run went on without a cell whose teaching gave no lesson: why
+    parts.json                  the finished cells, where only parts of the experiment were asked for
     audits/KIND-N/              what audits with canaries found; see audit.py
     report.html                 the report
 
@@ -34,6 +36,7 @@ from social_learning.lesson import Lesson
 from social_learning.messages import Reply, ReplyExamples, Request, RequestOriginals
 from social_learning.privacy import evidence
 from social_learning.privacy.evidence import Closeness
+from social_learning.privacy.trials import ArmAudit
 from social_learning.results import Cell, CellKey, Result
 
 PACKAGES = ("social-learning", "torch", "transformers", "tokenizers", "numpy", "scipy", "pydantic")
@@ -120,13 +123,19 @@ class RunFolder:
 
     def finished(self, key: CellKey) -> Cell | None:
         """Return a cell that an earlier run finished, or None."""
-        file = self.path / "cells" / key.name / "cell.json"
-        if not file.exists():
-            return None
-        try:
-            return Cell.from_table(read_json(file))
-        except (KeyError, TypeError, AttributeError):
-            raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
+        return read_cell(self.path, key)
+
+    def fail(self, key: CellKey, reason: str) -> None:
+        """Write down that a cell's teaching ended without a lesson, and why, in counts."""
+        write_file(self.path / "cells" / key.name / "failed.json", json.dumps({"failed": reason}) + "\n")
+
+    def keep_parts(self, names: Sequence[str] | None) -> None:
+        """Write down which cells are finished, where only parts of the experiment were asked for; None for all of it."""
+        file = self.path / "parts.json"
+        if names is None:
+            file.unlink(missing_ok=True)
+        else:
+            write_file(file, json.dumps(list(names), indent=1) + "\n")
 
     def messages(self, key: CellKey) -> "MessageLog":
         """Open the log of what leaves silos in one cell; what an earlier, killed run wrote there is replaced."""
@@ -186,6 +195,32 @@ class MessageLog:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
+def read_cell(folder: Path, key: CellKey) -> Cell | None:
+    """Return a finished cell of a run folder, or None. Raises RunFolderError where it is damaged."""
+    file = folder / "cells" / key.name / "cell.json"
+    if not file.exists():
+        return None
+    try:
+        return Cell.from_table(read_json(file))
+    except (KeyError, TypeError, AttributeError):
+        raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
+
+
+def read_failure(folder: Path, key: CellKey) -> str | None:
+    """Return why a cell of a run folder has no lesson; None where it has one, or was not done yet."""
+    file = folder / "cells" / key.name / "failed.json"
+    if not file.exists():
+        return None
+    table = read_json(file)
+    return str(table.get("failed", "")) if isinstance(table, dict) else ""
+
+
+def read_parts(folder: Path) -> list[str] | None:
+    """Return the names of the finished cells of a run of which only parts were asked for; None for any other run."""
+    file = folder / "parts.json"
+    return [str(name) for name in read_json(file)] if file.exists() else None
+
+
 def read_closeness(folder: Path, key: CellKey) -> list[Closeness]:
     """Return the closeness of what left silos in one cell; empty where nothing did. Raises RunFolderError where the
     file is damaged.
@@ -197,6 +232,18 @@ def read_closeness(folder: Path, key: CellKey) -> list[Closeness]:
         return []
     except (OSError, ValueError, KeyError, TypeError):
         raise RunFolderError(f"{file} is damaged: delete its folder to have that part done again") from None
+
+
+def read_audit(file: Path) -> tuple[dict[str, Any], list[ArmAudit]]:
+    """Return an audit.json: the whole object, with `canaries`, `references` and `rows`, and its arms. Raises RunFolderError
+    where it is damaged.
+    """
+    table = read_json(file)
+    try:
+        _ = table["canaries"], table["references"], table["rows"]
+        return table, [ArmAudit.from_table(arm) for arm in table["arms"]]
+    except (KeyError, TypeError):
+        raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
 
 
 def write_file(path: Path, text: str, mode: int = 0o666) -> None:

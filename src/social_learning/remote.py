@@ -21,7 +21,7 @@ from social_learning.experiment import default_folder, facts, pool_for
 from social_learning.models.base import Usage
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
-from social_learning.preflight import check_settings
+from social_learning.preflight import check_models, check_settings
 from social_learning.progress import Unwatched, Watch
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder, read_json, write_file
@@ -83,12 +83,15 @@ def learn(
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
         log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl")))
         setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)
-        cells: list[Cell] = []
         plan = list(cells_of(experiment))
-        for arm, key in plan:
-            watch.cells(len(cells), len(plan))
-            cells.append(folder.finished(key) or _teach_and_test(setting, arm, key))
-        watch.cells(len(cells), len(plan))
+        finished = {key: cell for _, key in plan if (cell := folder.finished(key))}
+        missing = [(arm, key) for arm, key in plan if key not in finished]
+        check_models(experiment, [arm for arm, _ in missing], corpus.task, models)
+        for number, (arm, key) in enumerate(missing):
+            watch.cells(len(plan) - len(missing) + number, len(plan))
+            finished[key] = _teach_and_test(setting, arm, key)
+        watch.cells(len(plan), len(plan))
+        cells = [finished[key] for _, key in plan]
         arms = summarise(cells, corpus.task.name, experiment.compare_with, experiment.seed)
         result = Result(str(path), experiment.name, corpus.task.name, experiment.compare_with, arms)
         folder.write_results(result)

@@ -125,7 +125,7 @@ def summarise(cells: Sequence[Cell], task: str, compare_with: str, seed: int) ->
         accuracies = [cell.evaluation.accuracy for cell in group]
         p_value = None
         if arm != compare_with:
-            p_value = permutation_p_value(_graded(group), _graded(against), child_seed(seed, "permutation", arm, shots))
+            p_value = permutation_p_value(graded(group), graded(against), child_seed(seed, "permutation", arm, shots))
         arms.append(
             ArmResult(
                 name=arm,
@@ -163,5 +163,6 @@ def closeness_rows(result: Result, read: Callable[[CellKey], Sequence[Closeness]
     return rows
 
 
-def _graded(cells: Sequence[Cell]) -> list[int]:
+def graded(cells: Sequence[Cell]) -> list[int]:
+    """Return 1 for each right answer and 0 for each other one, of all cells in order."""
     return [value for cell in cells for value in cell.evaluation.graded]

@@ -22,14 +22,10 @@ def permutation_p_value(left: Sequence[int], right: Sequence[int], seed: int, re
     as large as the observed one (the observed one counted in, so p > 0). The test of arXiv 2312.11441, by
     scipy.stats.permutation_test.
     """
-    from scipy.stats import hypergeom, permutation_test
+    from scipy.stats import permutation_test
 
     if min(len(left), len(right)) < 2:  # SciPy wants two values or more; the exact answer is easy
-        total, all_ones = len(left) + len(right), sum(left) + sum(right)
-        ones = np.arange(len(left) + 1)
-        differences = np.abs(ones / len(left) - (all_ones - ones) / len(right))
-        large = differences >= abs(mean(left) - mean(right)) - 1e-12
-        return float(hypergeom.pmf(ones, total, all_ones, len(left))[large].sum())
+        return exact_p_value(left, right)
     result = permutation_test(
         (np.asarray(left, dtype=float), np.asarray(right, dtype=float)),
         lambda x, y, axis: np.abs(np.mean(x, axis=axis) - np.mean(y, axis=axis)),
@@ -40,3 +36,17 @@ def permutation_p_value(left: Sequence[int], right: Sequence[int], seed: int, re
         rng=np.random.default_rng(seed),
     )
     return float(result.pvalue)
+
+
+def exact_p_value(left: Sequence[int], right: Sequence[int]) -> float:
+    """Return what `permutation_p_value` draws near to: the share of all reshuffles whose difference is as large.
+
+    How many ones of both samples fall into the left one is distributed hypergeometrically.
+    """
+    from scipy.stats import hypergeom
+
+    total, all_ones = len(left) + len(right), sum(left) + sum(right)
+    ones = np.arange(max(0, all_ones - len(right)), min(len(left), all_ones) + 1)
+    differences = np.abs(ones / len(left) - (all_ones - ones) / len(right))
+    large = differences >= abs(mean(left) - mean(right)) - 1e-12
+    return float(min(1.0, hypergeom.pmf(ones, total, all_ones, len(left))[large].sum()))

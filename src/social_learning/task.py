@@ -127,7 +127,7 @@ class Task(BaseModel):
             literal = ""
         return pieces
 
-    @property
+    @cached_property
     def field_names(self) -> tuple[str, ...]:
         """Names of the question's fields, in the template's order."""
         return tuple(name for _, name in self._pieces[:-1])
@@ -192,7 +192,7 @@ class Task(BaseModel):
 
     # Label first: the same example told backwards, so that a model can be asked for an example of one class.
 
-    @property
+    @cached_property
     def _answer_line(self) -> tuple[str, str]:
         """The question template split before its last line: (the question's part, the answer's opening)."""
         head, _, tail = self._question_template.rpartition("\n")
@@ -236,7 +236,7 @@ class Task(BaseModel):
             parts.append(f"{re.escape(literal)}(?P<{name}>{text})")
         return "".join(parts)
 
-    @property
+    @cached_property
     def _answer_regex(self) -> str:
         if self.answer_pattern:
             return self.answer_pattern

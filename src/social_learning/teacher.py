@@ -116,12 +116,13 @@ class Teacher:
         shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
         discarded = Counter[str]()
         door = Door(self._guards)
-        drafts: list[Draft] = []
+        mended: dict[str, Draft] = {}
         for draft in self._drafts(request, shots, discarded):
             example = door.let_out_example(draft.example, Origin(self._private, draft.prompt))
             # Mending can make two drafts the same.
-            if example is not None and all(example != other.example for other in drafts):
-                drafts.append(Draft(example, draft.perplexity, draft.prompt))
+            if example is not None:
+                mended.setdefault(self._task.render(example), Draft(example, draft.perplexity, draft.prompt))
+        drafts = list(mended.values())
         if request.self_check and drafts:
             agreed = self._agrees(shots, [draft.example for draft in drafts])
             discarded["self_check"] += agreed.count(False)
@@ -201,8 +202,9 @@ class Teacher:
         """Read a question without its answer. One that was cut off counts where it could end after any word."""
         text = self._task.opening + completion.text
         if completion.finish == "length":
-            # Its last word may not be whole.
-            text = text.rpartition(" ")[0] if self._task.ends_in_gap else ""
+            if not self._task.ends_in_gap:
+                return None
+            text = text.rpartition(" ")[0]  # the last word may not be whole
         return self._task.parse_question(text)
 
     def _read(self, text: str, label: str | None) -> Example | None:
@@ -263,13 +265,31 @@ class Teacher:
     # Votes
 
     def _answer_vote(self, request: RequestVote) -> ReplyVote:
-        """Vote for the candidate that is likeliest, per token, after the held-out examples (appendix H)."""
+        """Vote for the candidate that the held-out examples speak for; see RequestVote."""
         if not self._silo.held_out:
             raise DataError(f"silo {self.name!r} holds nothing out: voting needs a held_out share above 0")
-        prompt = SEPARATOR.join(self._task.render(example) for example in self._silo.held_out[:VOTE_SHOTS])
-        scores = self._model.score([(prompt, SEPARATOR + self._task.render(c)) for c in request.candidates])
-        best = int(np.argmax([score.per_token for score in scores]))
+        judge = self._likelihoods if request.by == "likelihood" else self._right_answers
+        marks = np.array(judge(request.candidates, self._silo.held_out[:VOTE_SHOTS]))
+        rng = generator(self._seed, request.kind, request.round)
+        # Likelihoods are never equal but for equal texts; counts of right answers often are.
+        best = int(np.argmax(marks) if request.by == "likelihood" else rng.choice(np.flatnonzero(marks == marks.max())))
         return ReplyVote(teacher=self.name, round=request.round, choice=best)
+
+    def _likelihoods(self, candidates: Sequence[Example], held_out: Sequence[Example]) -> list[float]:
+        """Each candidate's log-likelihood per token after the held-out examples (appendix H)."""
+        prompt = SEPARATOR.join(self._task.render(example) for example in held_out)
+        scores = self._model.score([(prompt, SEPARATOR + self._task.render(c)) for c in candidates])
+        return [score.per_token for score in scores]
+
+    def _right_answers(self, candidates: Sequence[Example], held_out: Sequence[Example]) -> list[float]:
+        """How many held-out questions the model answers right when shown one candidate."""
+        counts = []
+        for candidate in candidates:
+            student = Student(self._model, Lesson(task=self._task, examples=(candidate,)), answer_by="free")
+            answers = student.answers([example.fields for example in held_out])
+            right = [a is not None and self._task.correct(a, e) for a, e in zip(answers, held_out, strict=True)]
+            counts.append(float(sum(right)))
+        return counts
 
     # Instructions
 

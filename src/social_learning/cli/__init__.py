@@ -8,12 +8,14 @@ import typer
 from social_learning.cli.audits import audit
 from social_learning.cli.experiments import demo, report, run
 from social_learning.cli.lessons import ask, export
+from social_learning.cli.models import doctor
 from social_learning.cli.outboxes import outbox
+from social_learning.cli.reproductions import reproduce
 from social_learning.cli.tasks import tasks
 from social_learning.cli.teachers import teacher
-from social_learning.errors import SocialLearningError, UserError
+from social_learning.errors import BudgetError, SocialLearningError, UserError
 
-COMMANDS = (demo, run, audit, report, ask, export, tasks)
+COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks, doctor)
 """In the order of the help page."""
 
 GROUPS = {"teacher": teacher, "outbox": outbox}
@@ -32,13 +34,15 @@ for name, group in GROUPS.items():
 
 
 def main() -> None:
-    """Run the command line. Exit code 2 for the user's mistakes, 1 for failures, 130 when interrupted."""
-    code: Literal[1, 2, 130]
+    """Run the command line. Exit code 2 for the user's mistakes, 3 for a spent budget, 1 for other failures, 130 when
+    interrupted.
+    """
+    code: Literal[1, 2, 3, 130]
     try:
         app()
         return
     except SocialLearningError as error:
-        code = 2 if isinstance(error, UserError) else 1
+        code = 2 if isinstance(error, UserError) else 3 if isinstance(error, BudgetError) else 1
         typer.echo(f"error: {error}", err=True)
     except KeyboardInterrupt:
         code = 130

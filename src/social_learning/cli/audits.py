@@ -9,7 +9,7 @@ from rich.console import Console
 
 from social_learning.audit import Plan
 from social_learning.audit import audit as run_audit
-from social_learning.cli.options import DataOption, JsonOption, OutOption, SetOption
+from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
 from social_learning.config import load_experiment
 from social_learning.errors import AuditError, ConfigError
 from social_learning.experiment import default_folder
@@ -32,9 +32,10 @@ def audit(  # noqa: PLR0913  # one for each option
     out: OutOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
+    max_cost: MaxCostOption = None,
 ) -> None:
     """Plant canaries in all silos and see whether lessons give them away (Secret Sharer); goes on where it was."""
-    experiment = load_experiment(file, override or [])
+    experiment = load_experiment(file, with_max_cost(override, max_cost))
     kind: CanaryKind | None = next((known for known in KINDS if known == canaries), None)
     if kind is None:
         raise ConfigError(f"--canaries {canaries}: use {' or '.join(KINDS)}")

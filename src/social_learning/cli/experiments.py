@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from social_learning.cli.options import DataOption, JsonOption, OutOption, SetOption
+from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
 from social_learning.config import Experiment, cells_of, load_experiment
 from social_learning.dry_run import Estimate, dry_run
 from social_learning.experiment import run as run_experiment
@@ -42,9 +42,10 @@ def run(
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what model calls and tokens it would take.")
     ] = False,
+    max_cost: MaxCostOption = None,
 ) -> None:
     """Run an experiment, or finish one that was stopped: the same command goes on where it was."""
-    experiment = load_experiment(file, override or [])
+    experiment = load_experiment(file, with_max_cost(override, max_cost))
     if dry:
         _show_estimates(dry_run(experiment, data=data), as_json)
     else:

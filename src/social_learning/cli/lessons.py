@@ -6,11 +6,12 @@ from typing import Annotated, get_args
 
 import typer
 
+from social_learning.cli.models import named_model
+from social_learning.cli.options import ExperimentOption
 from social_learning.errors import ConfigError, SocialLearningError
 from social_learning.export import FORMS
 from social_learning.export import export as export_lesson
 from social_learning.lesson import Lesson
-from social_learning.models.registry import load_model
 from social_learning.records import write_file
 from social_learning.student import AnswerMode, Student
 from social_learning.task import Task
@@ -27,6 +28,7 @@ def ask(
     model: Annotated[str, typer.Option(help="The student's model.")] = "smollm2-135m-instruct",
     answer_by: Annotated[str, typer.Option(help="auto, free or labels.")] = "auto",
     calibrate: Annotated[bool, typer.Option(help="Correct the lesson's bias between labels.")] = True,
+    experiment: ExperimentOption = None,
 ) -> None:
     """Answer one question with a finished lesson."""
     learned = Lesson.load(lesson)
@@ -34,7 +36,7 @@ def ask(
     mode: AnswerMode | None = next((known for known in get_args(AnswerMode) if known == answer_by), None)
     if mode is None:
         raise ConfigError(f"--answer-by {answer_by}: use auto, free or labels")
-    student = Student(load_model(model), learned, answer_by=mode, calibrate=calibrate)
+    student = Student(named_model(model, experiment), learned, answer_by=mode, calibrate=calibrate)
     answer = student.answer(fields)
     if answer is None:
         raise SocialLearningError("the student's answer could not be read as an answer to this task")

@@ -19,3 +19,23 @@ SetOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+ExperimentOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--experiment", metavar="FILE", help="Experiment file whose [models.NAME] tables are meant.", show_default=False
+    ),
+]
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="AMOUNT",
+        help="Stop when endpoints have cost so much (budget.max_cost).",
+        show_default=False,
+    ),
+]
+
+
+def with_max_cost(overrides: list[str] | None, max_cost: float | None) -> list[str]:
+    """Return the overrides, with that of the budget among them."""
+    return [*(overrides or []), *([] if max_cost is None else [f"budget.max_cost={max_cost!r}"])]

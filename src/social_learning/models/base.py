@@ -1,7 +1,7 @@
 """Language models: what the rest of the package may ask of one, whatever runs it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
@@ -65,24 +65,26 @@ class Completion:
     """One continuation of a prompt.
 
     `text` ends before the stop text. `logprobs` holds the natural log-probability of every generated token under the
-    model itself (temperature 1, no top-p), the stop text's tokens included. `finish` is `stop` (a stop text or the
-    model's own end) or `length` (max_tokens were generated). `prompt_tokens` is the prompt's length. The repr tells
-    sizes only: a teacher's raw output is private.
+    model itself (temperature 1, no top-p), the stop text's tokens included; it is empty where the backend does not tell
+    them, and then `written` says how many tokens were generated. `finish` is `stop` (a stop text or the model's own end)
+    or `length` (max_tokens were generated). `prompt_tokens` is the prompt's length. The repr tells sizes only: a
+    teacher's raw output is private.
     """
 
     text: str = field(repr=False)
     logprobs: tuple[float, ...] = field(repr=False)
     finish: Finish
     prompt_tokens: int = 0
+    written: int | None = field(default=None, repr=False)
 
     @property
     def tokens(self) -> int:
         """How many tokens were generated."""
-        return len(self.logprobs)
+        return len(self.logprobs) if self.written is None else self.written
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability per generated token; infinite for no tokens."""
+        """exp of the mean negative log-probability per generated token; infinite where none is known."""
         return math.exp(-math.fsum(self.logprobs) / len(self.logprobs)) if self.logprobs else math.inf
 
 
@@ -110,13 +112,15 @@ class Usage:
     """What was asked of models: finished calls (one per prompt and sample, or per scored pair), tokens in and tokens
     out.
 
-    `cached` counts the calls among them that were answered from the call cache without computing anything.
+    `cached` counts the calls among them that were answered from the call cache without computing anything. `cost` is
+    what all of them cost by the model's prices, the cached ones included, in the prices' currency; 0 without prices.
     """
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached: int = 0
+    cost: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -124,6 +128,7 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached + other.cached,
+            self.cost + other.cost,
         )
 
     def __sub__(self, other: "Usage") -> "Usage":
@@ -132,6 +137,7 @@ class Usage:
             self.prompt_tokens - other.prompt_tokens,
             self.completion_tokens - other.completion_tokens,
             self.cached - other.cached,
+            self.cost - other.cost,
         )
 
 
@@ -174,3 +180,76 @@ class BatchingModel(LanguageModel, Protocol):
 
     def generate_calls(self, calls: Sequence[GenerateCall]) -> list[list[list[Completion]]]:
         """Answer several calls of `generate` at once, each as it would be answered alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCall:
+    """One sample of one prompt, as a call of its own. `number` counts the samples of the prompt from 0."""
+
+    prompt: Prompt = field(repr=False)
+    sampling: Sampling
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCall:
+    """One continuation to be scored after its prompt, as a call of its own."""
+
+    prompt: Prompt = field(repr=False)
+    continuation: str = field(repr=False)
+
+
+SingleCall = SampleCall | ScoreCall
+
+
+@runtime_checkable
+class OneByOneModel(LanguageModel, Protocol):
+    """A language model that answers every sample and every pair in a call of its own, such as one behind a network."""
+
+    def answer_each(self, calls: Sequence[SingleCall], finished: Callable[[int, Completion | Score], None]) -> None:
+        """Answer all calls, several at a time; `finished` is told the place and the answer of each as soon as it is there.
+
+        A SampleCall is answered with a Completion, a ScoreCall with a Score. `finished` may be called from another thread,
+        never from two at once. After the first failure no call is started any more; those in flight are finished and
+        told, and then the failure is raised.
+        """
+
+    def interrupt(self) -> None:
+        """Give up the calls in flight; whoever waits for them gets an error. May be called from another thread."""
+
+
+@runtime_checkable
+class PricedModel(LanguageModel, Protocol):
+    """A language model whose tokens cost money."""
+
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return what so many tokens cost, in the prices' currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can do. The default is everything, which is what a model in this process can.
+
+    `text`: continue plain prompts. `chat`: answer a chat turn. `logprobs`, `chat_logprobs`: tell the log-probability of
+    what it wrote after either. `scoring`: score a given continuation. `seed`: give the same sample again for the same
+    seed. `reasons` says, by capability, why one is lacking. `details` holds, by name, all that is known for whoever wants
+    to see it.
+    """
+
+    text: bool = True
+    chat: bool = True
+    logprobs: bool = True
+    chat_logprobs: bool = True
+    scoring: bool = True
+    seed: bool = True
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, bool | str | None] = field(default_factory=dict)
+
+
+@runtime_checkable
+class LimitedModel(LanguageModel, Protocol):
+    """A language model that cannot do everything, and says so."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""

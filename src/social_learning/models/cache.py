@@ -9,11 +9,24 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from social_learning.errors import RunFolderError
-from social_learning.models.base import ChatTurn, Completion, LanguageModel, Prompt, Sampling, Score, Usage
+from social_learning.models.base import (
+    ChatTurn,
+    Completion,
+    LanguageModel,
+    OneByOneModel,
+    PricedModel,
+    Prompt,
+    SampleCall,
+    Sampling,
+    Score,
+    ScoreCall,
+    SingleCall,
+    Usage,
+)
 
 TEMPLATE_VERSION = 1
 """Raise when the way prompts are put together by a backend changes, so that old answers are not taken for new ones."""
@@ -22,9 +35,10 @@ _LOOKUP_CHUNK = 500
 
 
 class CallCache:
-    """A file of finished calls. Each batch of answers is written whole or not at all, and is on disk before it is used.
+    """A file of finished calls. Each batch of answers is written whole or not at all, before it is used.
 
-    May be used from any thread: one waits for another.
+    What was written survives the death of this process; a power cut may take the last answers with it. May be used from
+    any thread: one waits for another.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,6 +49,8 @@ class CallCache:
             path.touch(mode=0o600)
             self._connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
+            # Calls over a network are kept one by one, and must not wait for the disk each time.
+            self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
             )
@@ -85,12 +101,16 @@ class CallCache:
 class CachedModel:
     """A LanguageModel that asks another one only what is not in its cache, and counts what it was asked.
 
-    Without a cache it only counts.
+    Without a cache it only counts. What a OneByOneModel answers is in the cache as soon as it is there. `computed` is told
+    how many tokens the model read and wrote for each batch of calls that was not in the cache.
     """
 
-    def __init__(self, model: LanguageModel, cache: CallCache | None) -> None:
+    def __init__(
+        self, model: LanguageModel, cache: CallCache | None, computed: Callable[[int], None] | None = None
+    ) -> None:
         self._model = model
         self._cache = cache
+        self._computed = computed
         self._counting = threading.Lock()
         self.usage = Usage()
 
@@ -118,14 +138,25 @@ class CachedModel:
         keys = {prompt: [self._generate_key(prompt, sampling, s) for s in range(samples)] for prompt in prompts}
         known = self._find([key for row in keys.values() for key in row])
         new = [prompt for prompt, row in keys.items() if any(key not in known for key in row)]
-        if new:
+        cached = (len(prompts) - len(new)) * samples
+        if new and isinstance(self._model, OneByOneModel):
+            cached = sum(key in known for prompt in prompts for key in keys[prompt])
+            wanted = {
+                key: SampleCall(prompt, sampling, number)
+                for prompt in new
+                for number, key in enumerate(keys[prompt])
+                if key not in known
+            }
+            known.update(self._ask_each(self._model, wanted))
+        elif new:
             made = self._model.generate(new, sampling, samples)
+            self._tell(sum(row[0].prompt_tokens + sum(c.tokens for c in row) for row in made if row))
             fresh = {k: _pack(c) for p, row in zip(new, made, strict=True) for k, c in zip(keys[p], row, strict=True)}
             self._keep(fresh)
             known.update(fresh)
         results = [[_unpack_completion(known[key]) for key in keys[prompt]] for prompt in prompts]
         flat = [completion for row in results for completion in row]
-        self._count(len(flat), (len(prompts) - len(new)) * samples, [(c.prompt_tokens, c.tokens) for c in flat])
+        self._count(len(flat), cached, [(c.prompt_tokens, c.tokens) for c in flat])
         return results
 
     def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
@@ -133,13 +164,30 @@ class CachedModel:
         keys = {pair: self._score_key(*pair) for pair in pairs}
         known = self._find(list(keys.values()))
         new = [pair for pair, key in keys.items() if key not in known]
-        if new:
-            fresh = {keys[pair]: _pack(score) for pair, score in zip(new, self._model.score(new), strict=True)}
+        if new and isinstance(self._model, OneByOneModel):
+            known.update(self._ask_each(self._model, {keys[pair]: ScoreCall(*pair) for pair in new}))
+        elif new:
+            scores = self._model.score(new)
+            self._tell(sum(score.prompt_tokens + score.tokens for score in scores))
+            fresh = {keys[pair]: _pack(score) for pair, score in zip(new, scores, strict=True)}
             self._keep(fresh)
             known.update(fresh)
         results = [_unpack_score(known[keys[pair]]) for pair in pairs]
         self._count(len(pairs), len(pairs) - len(new), [(s.prompt_tokens + s.tokens, 0) for s in results])
         return results
+
+    def _ask_each(self, model: OneByOneModel, wanted: Mapping[str, SingleCall]) -> dict[str, str]:
+        """Have calls answered, by key; each answer is kept before the next call starts."""
+        names, fresh = list(wanted), {}
+
+        def finished(place: int, answer: Completion | Score) -> None:
+            packed = _pack(answer)
+            self._keep({names[place]: packed})
+            fresh[names[place]] = packed
+            self._tell(answer.prompt_tokens + answer.tokens)
+
+        model.answer_each(list(wanted.values()), finished)
+        return fresh
 
     def close(self) -> None:
         """Close the cache's file."""
@@ -153,9 +201,15 @@ class CachedModel:
         if self._cache:
             self._cache.keep(answers.items())
 
+    def _tell(self, tokens: int) -> None:
+        if self._computed:
+            self._computed(tokens)
+
     def _count(self, calls: int, cached: int, tokens: list[tuple[int, int]]) -> None:
+        read, written = sum(t[0] for t in tokens), sum(t[1] for t in tokens)
+        cost = self._model.cost(read, written) if isinstance(self._model, PricedModel) else 0.0
         with self._counting:
-            self.usage += Usage(calls, sum(t[0] for t in tokens), sum(t[1] for t in tokens), cached)
+            self.usage += Usage(calls, read, written, cached, cost)
 
     def _generate_key(self, prompt: Prompt, sampling: Sampling, sample: int) -> str:
         chance = [sampling.temperature, sampling.top_p, sampling.seed, sample] if sampling.temperature else None
@@ -175,13 +229,14 @@ def _prompt(prompt: Prompt) -> list[str]:
 
 def _pack(answer: Completion | Score) -> str:
     if isinstance(answer, Completion):
-        return json.dumps([answer.text, answer.logprobs, answer.finish, answer.prompt_tokens])
+        written = [] if answer.written is None else [answer.written]
+        return json.dumps([answer.text, answer.logprobs, answer.finish, answer.prompt_tokens, *written])
     return json.dumps([answer.logprob, answer.tokens, answer.greedy, answer.prompt_tokens])
 
 
 def _unpack_completion(packed: str) -> Completion:
-    text, logprobs, finish, prompt_tokens = json.loads(packed)
-    return Completion(text, tuple(logprobs), finish, prompt_tokens)
+    text, logprobs, *rest = json.loads(packed)
+    return Completion(text, tuple(logprobs), *rest)
 
 
 def _unpack_score(packed: str) -> Score:

@@ -7,6 +7,7 @@ together. What is in a batch therefore depends on the callers alone, never on ti
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -43,13 +44,16 @@ class Meeting:
 
     Models compute in the starter's thread alone: a number of threads that each compute would each bring their own
     workers, and an interrupt would find nobody to stop. Each caller waits for its own call and only the starter for
-    `turn`: were all of them woken whenever one comes in, waiting would cost more than everything else teachers do.
+    `turn`: were all of them woken whenever one comes in, waiting would cost more than everything else teachers do. Where
+    there is a `baton`, only the caller that holds it goes on between two calls: threads that want Python at the same time
+    take it from each other. Callers that wait for something else, such as a network, must not hold one.
     """
 
     going: int = 0
     left: bool = False
     waiting: dict[int, _Call] = field(default_factory=dict)
     turn: threading.Condition = field(default_factory=threading.Condition)
+    baton: "threading.Lock | None" = None
     seat: threading.local = field(default_factory=threading.local)
 
     def ask(self, call: _Call) -> _Call:
@@ -59,7 +63,11 @@ class Meeting:
                 raise _Left
             self.waiting[self.seat.number] = call
             self.stop_going()
+        if self.baton:
+            self.baton.release()
         call.over.wait()
+        if self.baton:
+            self.baton.acquire()
         if not call.settled:
             raise _Left
         if call.failure:
@@ -159,10 +167,15 @@ class LockstepModel:
 
 
 class Together(Generic[Result]):
-    """Runs jobs side by side, in lockstep on the given models, and returns their results in order."""
+    """Runs jobs side by side, in lockstep on the given models, and returns their results in order.
 
-    def __init__(self, models: Sequence[LockstepModel]) -> None:
+    `give_up` is called when whoever waits for them is interrupted: it must end what keeps jobs busy besides those models.
+    None says that there is nothing besides; then jobs take turns.
+    """
+
+    def __init__(self, models: Sequence[LockstepModel], give_up: Callable[[], None] | None = None) -> None:
         self._models = models
+        self._give_up = give_up
 
     def __call__(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
         """Run all jobs; raises the first failure, in the jobs' order."""
@@ -172,19 +185,20 @@ class Together(Generic[Result]):
         return results
 
     def _meet(self, jobs: Sequence[Callable[[], Result]]) -> list[Result]:
-        meeting = Meeting(going=len(jobs))
+        meeting = Meeting(going=len(jobs), baton=None if self._give_up else threading.Lock())
         results: dict[int, Result] = {}
         failures: dict[int, BaseException] = {}
 
         def work(number: int) -> None:
             meeting.seat.number = number
-            try:
-                results[number] = jobs[number]()
-            except BaseException as failure:  # raised again below, in the jobs' order
-                failures[number] = failure
-            finally:
-                with meeting.turn:
-                    meeting.stop_going()
+            with meeting.baton or nullcontext():
+                try:
+                    results[number] = jobs[number]()
+                except BaseException as failure:  # raised again below, in the jobs' order
+                    failures[number] = failure
+                finally:
+                    with meeting.turn:
+                        meeting.stop_going()
 
         threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
         for model in self._models:
@@ -193,6 +207,10 @@ class Together(Generic[Result]):
             for thread in threads:
                 thread.start()
             meeting.serve()
+        except BaseException:
+            if self._give_up:
+                self._give_up()
+            raise
         finally:
             meeting.leave()
             for thread in threads:

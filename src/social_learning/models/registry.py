@@ -6,6 +6,7 @@ from typing import Any
 
 from social_learning.errors import ModelError
 from social_learning.models.base import LanguageModel
+from social_learning.models.endpoint.settings import Endpoint, estimated_tokens, is_endpoint, parse_name
 from social_learning.models.fakes import CopycatModel, MixerModel
 
 FAKES = {"fake:copycat": CopycatModel, "fake:mixer": MixerModel}
@@ -17,7 +18,9 @@ def load_model(name: str, **options: Any) -> LanguageModel:
     `smollm2-135m-instruct` is the embedded default; a folder or a Hub id (`org/name`, `org/name@revision`) is loaded by
     transformers in this process, with the options `dtype` (auto, float32, bfloat16, float16), `device` (auto, cpu,
     cuda) and `memory` (auto, bytes, or a text as in `512 MiB`: what a batch may take besides the weights).
-    `fake:copycat` and `fake:mixer` are deterministic stand-ins that know no language.
+    `openai:<model>@<base-url>` is a model behind an OpenAI-compatible endpoint; instead of its name's settings it takes
+    `endpoint`, an Endpoint with any name, and `purse`, the budget it is paid from. `fake:copycat` and `fake:mixer` are
+    deterministic stand-ins that know no language.
 
     Raises ModelError, saying what to do, for unknown names and options, and for a missing extra.
     """
@@ -25,6 +28,8 @@ def load_model(name: str, **options: Any) -> LanguageModel:
         if name not in FAKES:
             raise ModelError(f"no fake named {name!r}: there are {', '.join(FAKES)}")
         return FAKES[name](name)
+    if is_endpoint(name) or "endpoint" in options:
+        return _load_endpoint(name, **options)
     unknown = set(options) - {"dtype", "device", "memory"}
     if unknown:
         raise ModelError(f"unknown model option {min(unknown)!r}: local models take dtype, device and memory")
@@ -32,6 +37,20 @@ def load_model(name: str, **options: Any) -> LanguageModel:
     from social_learning.models.local.model import load_local
 
     return load_local(name, **options)
+
+
+def _load_endpoint(name: str, endpoint: Endpoint | None = None, **options: Any) -> LanguageModel:
+    useless = [key for key in ("dtype", "device", "memory") if options.pop(key, "auto") != "auto"]
+    if useless:
+        raise ModelError(f"model {name!r} runs behind an endpoint: {useless[0]} has no effect on it, leave it out")
+    endpoint = endpoint or parse_name(name)
+    if importlib.util.find_spec("httpx2") is None:
+        raise ModelError(
+            f"model {name!r} is behind an endpoint and needs httpx2: pip install 'social-learning[endpoint]'"
+        )
+    from social_learning.models.endpoint.model import EndpointModel
+
+    return EndpointModel(endpoint, **options)
 
 
 def _check_local(name: str) -> None:
@@ -44,8 +63,10 @@ def _check_local(name: str) -> None:
 
 def load_token_counter(name: str) -> Callable[[str], int]:
     """Return the function that counts a model's tokens, without loading its weights. Raises ModelError as `load_model`
-    does.
+    does. An endpoint is not asked: its tokens are estimated.
     """
+    if is_endpoint(name):
+        return estimated_tokens
     if name.startswith("fake:"):
         return load_model(name).count_tokens
     _check_local(name)

@@ -1,5 +1,8 @@
 """The paper's own figures on privacy, to stand beside ours: Tables 3, 4 and 6 of arXiv 2312.11441 (PaLM 2-S)."""
 
+REFERENCES = 999
+"""The paper's ranks are among so many comparison canaries; others cannot be compared with them."""
+
 MEAN_RANK = {
     ("lambada", "codes"): 435,
     ("gsm8k", "codes"): 467,

@@ -21,7 +21,7 @@ MAX_ROUNDS = 6
 class Generation:
     """What teachers are asked for in each round, and how the student picks; see RequestExamples for the first eight.
 
-    `balanced` picks about equally many examples of each label, labels in turn.
+    `balanced` picks about equally many examples of each label, labels in turn. `vote_by`: see RequestVote.
     """
 
     shots: int
@@ -33,6 +33,7 @@ class Generation:
     self_check: bool
     balanced: bool
     complete: bool = False
+    vote_by: Literal["likelihood", "answers"] = "likelihood"
 
     def request(self, round: int) -> RequestExamples:
         """Return the request of a round."""
@@ -84,7 +85,7 @@ def voted_examples(
 ) -> Protocol:
     """Generate, vote, select, `count` times over (the paper's voting aggregator, appendix H).
 
-    Every teacher votes for the candidate that its held-out examples make likeliest; the one with most votes is chosen,
+    Every teacher votes for the candidate that its held-out examples speak for; the one with most votes is chosen,
     a tie is broken at random. An example that was chosen is no candidate again.
     """
     chosen: list[Candidate] = []
@@ -98,7 +99,7 @@ def voted_examples(
             fresh = _rarest_label(fresh, chosen)
         if not fresh:
             continue
-        ballot = RequestVote(round=2 * turn + 1, candidates=tuple(candidate.example for candidate in fresh))
+        ballot = RequestVote(round=2 * turn + 1, candidates=tuple(c.example for c in fresh), by=generation.vote_by)
         votes = yield Ask(ballot, tuple(teachers))
         chosen.append(fresh[_winner(votes, len(fresh), rng)])
         if len(chosen) == count:

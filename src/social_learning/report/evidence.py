@@ -10,9 +10,9 @@ from typing import Any
 from social_learning.config import Arm, Experiment
 from social_learning.errors import RunFolderError
 from social_learning.privacy.evidence import Closeness, Summary
-from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK
+from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES
 from social_learning.privacy.trials import ArmAudit
-from social_learning.records import read_closeness, read_json
+from social_learning.records import read_audit, read_closeness, read_json
 from social_learning.report import numbers
 from social_learning.report.verdict import audit_verdict
 from social_learning.results import CellKey, Result
@@ -20,8 +20,6 @@ from social_learning.results import CellKey, Result
 BINS = 20
 HEIGHT = 90
 """The height of a histogram, in pixels."""
-
-PAPER_REFERENCES, PAPER_TRIALS = 999, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +129,30 @@ def privacy_of(folder: Path, experiment: Experiment, task: str, result: Result |
     """Collect the privacy evidence of a run folder; `result` is None where no run is finished in it."""
     arms = {arm.name: arm for arm in experiment.resolved_arms()}
     return PrivacyView(
-        closeness=tuple(closeness_rows(folder, task)) if result else (),
+        closeness=tuple(closeness_rows(folder, arms, task)) if result else (),
         distances=tuple(distances(folder, result)) if result else (),
         audits=tuple(audits(folder, arms, task, result)),
     )
 
 
-def closeness_rows(folder: Path, task: str) -> list[ClosenessRow]:
-    """Return the run's closeness table; empty where the run measured none. Raises RunFolderError where it is damaged."""
+def closeness_rows(folder: Path, arms: Mapping[str, Arm], task: str) -> list[ClosenessRow]:
+    """Return the run's closeness table; empty where the run measured none. `arms` are the experiment's, by name.
+
+    The paper's figures stand with generated examples alone. Raises RunFolderError where the file is damaged.
+    """
     file = folder / "closeness.json"
     if not file.is_file():
         return []
     try:
-        return [_closeness_row(row, task) for row in read_json(file)]
+        return [_closeness_row(row, arms.get(row["name"]), task) for row in read_json(file)]
     except (KeyError, TypeError):
         raise RunFolderError(f"{file} is damaged: run the experiment again to have it written anew") from None
 
 
-def _closeness_row(row: Mapping[str, Any], task: str) -> ClosenessRow:
+def _closeness_row(row: Mapping[str, Any], arm: Arm | None, task: str) -> ClosenessRow:
     names = Summary.__dataclass_fields__
-    paper = DISTANCE.get((task, row["shots"])) if row["group"] == "left" and row["teacher"] == "all" else None
+    comparable = arm is not None and arm.method == "generated" and row["group"] == "left" and row["teacher"] == "all"
+    paper = DISTANCE.get((task, row["shots"])) if comparable else None
     summary = Summary(**{name: row[name] for name in names})
     return ClosenessRow(row["name"], row["shots"], row["group"], row["teacher"], summary, paper)
 
@@ -180,12 +182,8 @@ def audits(folder: Path, arms: Mapping[str, Arm], task: str, result: Result | No
 
 
 def _audit(file: Path, arms: Mapping[str, Arm], task: str, result: Result | None) -> AuditView:
-    table = read_json(file)
-    try:
-        found = [ArmAudit.from_table(arm) for arm in table["arms"]]
-        kind, references, rows = table["canaries"], table["references"], table["rows"]
-    except (KeyError, TypeError):
-        raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
+    table, found = read_audit(file)
+    kind, references, rows = table["canaries"], table["references"], table["rows"]
     lines = [_audit_row(arm, arms.get(arm.name), (task, kind), rows, result) for arm in found]
     told = tuple(audit_verdict(arm, kind) for arm in found)
     return AuditView(file.parent.name, kind, references, rows, tuple(lines), told, tuple(map(_ranks, found)))
@@ -194,7 +192,7 @@ def _audit(file: Path, arms: Mapping[str, Arm], task: str, result: Result | None
 def _audit_row(
     audit: ArmAudit, arm: Arm | None, key: tuple[str, str], rows: int | None, result: Result | None
 ) -> AuditRow:
-    comparable = audit.method == "generated" and audit.references == PAPER_REFERENCES and rows is None
+    comparable = audit.method == "generated" and audit.references == REFERENCES and rows is None
     measured = [a for a in result.arms if a.name == audit.name and a.shots == audit.shots] if result else []
     return AuditRow(
         arm=audit,

@@ -24,7 +24,7 @@ def write_report(folder: Path, result: Result) -> Path:
     are missing or damaged are told in the report.
     """
     page = page_of(folder, result)
-    return _write(folder / "report.html", "report.html.j2", page=page, privacy=page.privacy)
+    return write_page(folder / "report.html", "report.html.j2", page=page, privacy=page.privacy)
 
 
 def write_audit_report(folder: Path) -> Path:
@@ -40,7 +40,7 @@ def write_audit_report(folder: Path) -> Path:
     experiment = manifest.experiment
     task = experiment.task if isinstance(experiment.task, str) else experiment.task.name
     privacy = privacy_of(folder, experiment, task, result)
-    return _write(folder / "audit.html", "audit.html.j2", name=experiment.name, task=task, privacy=privacy)
+    return write_page(folder / "audit.html", "audit.html.j2", name=experiment.name, task=task, privacy=privacy)
 
 
 def owner_page(experiment: str, teacher: str, pairs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -52,7 +52,8 @@ def owner_page(experiment: str, teacher: str, pairs: Sequence[tuple[str, Mapping
     return template.render(experiment=experiment, teacher=teacher, pairs=pairs)
 
 
-def _write(path: Path, template: str, **values: Any) -> Path:
+def write_page(path: Path, template: str, **values: Any) -> Path:
+    """Write a page made of a template of this package; raises RunFolderError where it cannot be written."""
     try:
         write_file(path, _environment().get_template(template).render(**values))
     except OSError as error:

@@ -7,8 +7,8 @@ from typing import Any
 
 from social_learning.config import Experiment, cells_of, parse_experiment
 from social_learning.errors import ConfigError, RunFolderError
-from social_learning.records import FORMAT, read_json
-from social_learning.results import Cell, CellKey, Result, summarise
+from social_learning.records import FORMAT, read_cell, read_json, read_parts
+from social_learning.results import Result, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +37,21 @@ def load_manifest(folder: Path) -> Manifest:
 
 
 def load_result(folder: Path) -> Result:
-    """Rebuild the result of a finished run from its cells, exactly as the run returned it.
+    """Rebuild the result of a finished run, or of its finished parts, from its cells, exactly as the run returned it.
 
     Raises RunFolderError where the folder holds no run, where a cell is missing, or where one is damaged.
     """
     experiment = load_manifest(folder).experiment
-    keys = [key for _, key in cells_of(experiment)]
-    missing = [key.name for key in keys if not _file(folder, key).is_file()]
+    parts = read_parts(folder)
+    keys = [key for _, key in cells_of(experiment) if parts is None or key.name in parts]
+    found = {key: read_cell(folder, key) for key in keys}
+    missing = [key.name for key, cell in found.items() if cell is None]
     if missing:
         raise RunFolderError(
             f"{folder} holds no finished run: {len(missing)} of {len(keys)} cells are missing, the first is "
             f"{missing[0]}; run the experiment again to finish it"
         )
-    cells = [_cell(_file(folder, key)) for key in keys]
+    cells = [cell for cell in found.values() if cell is not None]
     task = experiment.task if isinstance(experiment.task, str) else experiment.task.name
     arms = summarise(cells, task, experiment.compare_with, experiment.seed)
     return Result(str(folder), experiment.name, task, experiment.compare_with, arms)
-
-
-def _file(folder: Path, key: CellKey) -> Path:
-    return folder / "cells" / key.name / "cell.json"
-
-
-def _cell(file: Path) -> Cell:
-    table = read_json(file)
-    try:
-        return Cell.from_table(table)
-    except (KeyError, TypeError):
-        raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None

@@ -51,6 +51,14 @@ def rows(arm: ArmResult) -> str:
     return f"{arm.test_rows:,} {TIMES} {arm.repeats}"
 
 
+def duration(seconds: float) -> str:
+    """Return a length of time in words, such as `35 s`, `12 min` or `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: `1 shot`, `1,024 shots`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

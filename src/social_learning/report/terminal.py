@@ -40,9 +40,9 @@ def _columns(result: Result) -> dict[str, list[str]]:
     """The columns of figures by heading, aligned at the decimal point; `unparsed` only where there are any."""
     columns: dict[str, list[str]] = {
         "shots": [str(arm.shots or "") for arm in result.arms],
-        "accuracy": _aligned([numbers.accuracy(arm) for arm in result.arms], " ("),
+        "accuracy": aligned([numbers.accuracy(arm) for arm in result.arms], " ("),
         "points": [_points(result, arm) for arm in result.arms],
-        "p": _aligned([numbers.p_value(arm) for arm in result.arms], "*"),
+        "p": aligned([numbers.p_value(arm) for arm in result.arms], "*"),
     }
     if any(arm.unparsed for arm in result.arms):
         columns["unparsed"] = [f"{arm.unparsed:,}" for arm in result.arms]
@@ -50,8 +50,8 @@ def _columns(result: Result) -> dict[str, list[str]]:
     return columns
 
 
-def _aligned(cells: list[str], tail: str) -> list[str]:
-    """Pad cells on the right, so that what stands before `tail` lines up."""
+def aligned(cells: list[str], tail: str) -> list[str]:
+    """Pad texts on the right, so that what stands before `tail` lines up."""
     longest = max((len(cell) - cell.index(tail) for cell in cells if tail in cell), default=0)
     return [cell + " " * (longest - (len(cell) - cell.index(tail) if tail in cell else 0)) for cell in cells]
 

@@ -16,7 +16,10 @@ from social_learning.report.visible import visible
 
 def show_closeness(folder: Path, task: str, console: Console) -> None:
     """Print how close what left the silos is to them, with both controls; nothing where nothing left."""
-    rows = [row for row in closeness_rows(folder, task) if row.teacher == "all"]
+    if not (folder / "closeness.json").is_file():
+        return
+    arms = {arm.name: arm for arm in load_manifest(folder).experiment.resolved_arms()}
+    rows = [row for row in closeness_rows(folder, arms, task) if row.teacher == "all"]
     if not rows:
         return
     columns: dict[str, list[str]] = {

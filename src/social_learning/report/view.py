@@ -93,6 +93,11 @@ class Page:
     others: Mapping[str, Any]
 
     @property
+    def priced(self) -> bool:
+        """Whether any call cost money."""
+        return any(row.teaching.cost or row.answering.cost for row in self.costs)
+
+    @property
     def unread(self) -> bool:
         """Whether any answer could not be read."""
         return any(row.unparsed not in ("", "0") for row in self.rows)

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from social_learning.models.base import LanguageModel
 from social_learning.models.cache import CachedModel, CallCache
+from social_learning.models.pool import Closable
 from social_learning.models.registry import load_model
 from social_learning.serving.desk import Desk
 from social_learning.serving.outbox import Outbox
@@ -30,14 +31,13 @@ def served(
     file = load_silo_file(path)
     policy = load_policy(file)
     silo = load_silo(file)
-    with Outbox(file.outbox) as outbox:
+    with ExitStack() as stack:
+        outbox = stack.enter_context(Outbox(file.outbox))
+        loaded = load(file.model.model, **file.model.options())
         # The outbox has made the folder, for its owner only.
-        model = CachedModel(
-            load(file.model.model, **file.model.options()), CallCache(file.folder / file.state / "calls.sqlite")
-        )
-        try:
-            desk = Desk(teachers_of(file, silo, policy, model), policy, outbox, clock, note)
-            with Server(desk, file.folder / file.socket, file.courier_group) as server:
-                yield server
-        finally:
-            model.close()
+        model = CachedModel(loaded, CallCache(file.folder / file.state / "calls.sqlite"))
+        stack.enter_context(closing(model))
+        if isinstance(loaded, Closable):  # before the cache: a call in flight may still be kept
+            stack.enter_context(closing(loaded))
+        desk = Desk(teachers_of(file, silo, policy, model), policy, outbox, clock, note)
+        yield stack.enter_context(Server(desk, file.folder / file.socket, file.courier_group))

@@ -1,0 +1,114 @@
+"""The runner: does what a plan asks for, one run folder after another, with one model in memory; then the tables."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from social_learning.audit import audit, prepare
+from social_learning.corpus import load_corpus
+from social_learning.errors import AuditError
+from social_learning.experiment import run
+from social_learning.folders import cache_folder
+from social_learning.models.pool import Load, ModelPool
+from social_learning.models.registry import load_model
+from social_learning.preflight import check
+from social_learning.progress import Unwatched, Watch
+from social_learning.reproduce.compare import View, view_of
+from social_learning.reproduce.page import write_page
+from social_learning.reproduce.plan import Part, Request, check_request, default_root, parts_of, tables_of
+from social_learning.reproduce.progress import Whole
+from social_learning.reproduce.state import arms_left, cells_left
+from social_learning.reproduce.tables import TABLES
+from social_learning.reproduce.write import read_request, write_table
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command came to: the folder, the tables asked for, and what to know about them in sentences."""
+
+    root: Path
+    views: tuple[View, ...]
+    remarks: tuple[str, ...]
+
+
+def reproduce(
+    request: Request,
+    root: Path | None = None,
+    *,
+    data: Path | None = None,
+    load: Load = load_model,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Run the tables that are asked for, or the rest of them, and write them down.
+
+    `root` is the folder of all run folders (default: `runs/reproduce-MODEL-FINGERPRINT`), `data` the folder of the tasks'
+    data, `load` makes models. Cells and trials that the folders hold are not done again, whichever table they were done
+    for, and calls that the caches hold are not made again. The tables are written anew after each run folder.
+
+    Raises a UserError before any model call where the request or the data do not fit together.
+    """
+    root, parts = planned(request, root, data)
+    whole = Whole(watch or Unwatched(), parts)
+    remarks: list[str] = []
+    views: list[View] = []
+    with closing(ModelPool(load, cache_folder() / "silos", whole.model, whole.tokens)) as models:
+        for part in parts:
+            _load(part, models)
+        for part in parts:
+            remarks += _do(part, models, whole, data)
+            views = write_all(request, root)
+    return Outcome(root, tuple(views), tuple(remarks))
+
+
+def planned(request: Request, root: Path | None, data: Path | None) -> tuple[Path, list[Part]]:
+    """Return the root folder and what has to be run; raises a UserError where request and data do not fit together."""
+    check_request(request)
+    root = root or default_root(request)
+    parts = parts_of(request, root)
+    for part in parts:
+        if part.cells:
+            check(part.experiment, load_corpus(part.experiment, data))
+        for plan in part.audits:
+            prepare(part.experiment, plan, data)
+    return root, parts
+
+
+def write_all(request: Request, root: Path) -> list[View]:
+    """Write the tables that are asked for, and return them; the page also shows those that earlier commands asked for."""
+    views = {table.name: view_of(request, root, table) for table in tables_of(request)}
+    for view in views.values():
+        write_table(root, view)
+    earlier = {
+        name: view_of(before, root, table)
+        for name, table in TABLES.items()
+        if name not in views and (before := read_request(root, table))
+    }
+    together = {**views, **earlier}
+    write_page(root, [together[name] for name in TABLES if name in together])
+    return list(views.values())
+
+
+def _load(part: Part, models: ModelPool) -> None:
+    """Load the models of what is left to do, so that one that cannot be loaded is told before hours of work."""
+    names = {key.arm for key in cells_left(part)} | {arm.name for plan in part.audits for arm in arms_left(part, plan)}
+    for arm in part.experiment.resolved_arms():
+        if arm.name in names:
+            models.load(arm.teachers.model, arm.teachers.options())
+            models.load(arm.student.model, arm.student.options())
+
+
+def _do(part: Part, models: ModelPool, whole: Whole, data: Path | None) -> list[str]:
+    """Do one part; returns what to know about it."""
+    remarks = []
+    with whole.stage():
+        left = cells_left(part)
+        if left:
+            floor = [key for key in part.cells if key.arm == part.experiment.compare_with]
+            run(part.experiment, part.folder, data=data, watch=whole, models=models, cells={*left, *floor})
+    for plan in part.audits:
+        with whole.stage():
+            try:
+                audit(part.experiment, plan, part.folder, data=data, watch=whole, models=models, arms=part.audited)
+            except AuditError as error:
+                remarks.append(f"{part.task}, {plan.canaries}: {error}")
+    return remarks

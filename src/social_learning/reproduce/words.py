@@ -1,0 +1,101 @@
+"""Words: how figures and what is to be said about them read, in the terminal, in Markdown and on the page alike."""
+
+from social_learning.report import numbers
+from social_learning.reproduce.compare import Figure, Row, View
+from social_learning.reproduce.paper import MODEL, PaperFigure
+from social_learning.reproduce.tables import Measure
+
+UNITS: dict[Measure, str] = {
+    "accuracy": "Accuracy in %",
+    "distance": "Mean normalised distance",
+    "rank": "Mean rank among the references",
+    "firsts": "Trials with rank 0, in %",
+}
+BASES: dict[Measure, str] = {"accuracy": "rows", "distance": "items", "rank": "trials", "firsts": "trials"}
+"""What figures rest on; rows are told by repeats."""
+
+NO_LESSON = "no lesson"
+
+
+def ours(measure: Measure, row: Row) -> str:
+    """Return our figure with its standard error and its star, `no lesson` where all failed, or nothing."""
+    figure = row.ours
+    if figure is None:
+        return NO_LESSON if row.failed else ""
+    digits = 2 if measure == "distance" else 1
+    error = "" if figure.stderr is None else f" ({figure.stderr:.{digits}f})"
+    return f"{figure.value:.{digits}f}{error}{'*' if figure.significant else ''}"
+
+
+def paper(measure: Measure, figure: PaperFigure | None) -> str:
+    """Return the paper's figure with its standard error and its star, with the digits that it gives, or nothing."""
+    if figure is None:
+        return ""
+    digits = 0 if measure in ("rank", "firsts") else 2
+    error = "" if figure.stderr is None else f" ({figure.stderr:.2f})"
+    return f"{figure.value:.{digits}f}{error}{'*' if figure.significant else ''}"
+
+
+def p_value(figure: Figure | None) -> str:
+    """Return p with three digits, or nothing."""
+    if figure is None or figure.p_value is None:
+        return ""
+    return "<0.001" if figure.p_value < 0.001 else f"{figure.p_value:.3f}"
+
+
+def tested_on(measure: Measure, figure: Figure | None) -> str:
+    """Return what a figure rests on, see `BASES`: test rows by repeats, items, or trials."""
+    if figure is None:
+        return ""
+    if measure == "accuracy":
+        return f"{figure.rows:,} {numbers.TIMES} {figure.repeats}"
+    return f"{figure.rows if measure == 'distance' else figure.repeats:,}"
+
+
+def title(view: View) -> str:
+    """Return a table's number and title."""
+    return f"Table {view.table.number}: {view.table.title}"
+
+
+def caption(view: View) -> str:
+    """Return what the figures are, and what stars and bold mean."""
+    parts = [f"{UNITS[view.table.measure]}; ours: {models(view)}; the paper's: {MODEL}."]
+    if any(row.ours and row.ours.stderr is not None for row in view.rows):
+        parts.append("In parentheses: standard error over repeats.")
+    if any(row.best or row.paper_best for row in view.rows):
+        parts.append("Bold: the best of its group.")
+    audited = [row for row in view.rows if row.ours and view.table.measure in ("rank", "firsts")]
+    if audited:
+        shots = " or ".join(str(number) for number in sorted({row.shots for row in audited}))
+        parts.append(f"Lessons of {shots} examples; {max(row.ours.rows for row in audited if row.ours):,} references.")
+    parts.append(view.table.about)
+    return " ".join(parts)
+
+
+def models(view: View) -> str:
+    """Return the student's model, and the teachers' where some table line has another one."""
+    other = any(row.line.other_teachers for row in view.rows)
+    return view.request.model + (f", other teachers {view.request.teacher_model}" if other else "")
+
+
+def remarks(view: View) -> list[str]:
+    """Return what is to be said about single lines: how often there was no lesson, and why the first time."""
+    lines: dict[tuple[str, str], list[Row]] = {}
+    for row in view.rows:
+        if row.failed:
+            lines.setdefault((row.task, row.line.label), []).append(row)
+    return [
+        f"{task}, {label}: no lesson {numbers.count(sum(row.failed for row in rows), 'time')}, at "
+        f"{', '.join(dict.fromkeys(str(row.shots) for row in rows))} shots ({rows[0].reason or 'see the audit'})"
+        for (task, label), rows in lines.items()
+    ]
+
+
+def heading(measure: Measure) -> str:
+    """Return the name of what rows are grouped by."""
+    return "canary" if measure in ("rank", "firsts") else "shots"
+
+
+def group(measure: Measure, row: Row) -> str:
+    """Return what a row is grouped by."""
+    return row.group if measure in ("rank", "firsts") else str(row.shots)

@@ -1,0 +1,105 @@
+"""Writers: a table as CSV and JSON, one record per row, and as Markdown to read."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from social_learning.errors import RunFolderError
+from social_learning.records import read_json, versions, write_file
+from social_learning.reproduce import words
+from social_learning.reproduce.compare import Row, View
+from social_learning.reproduce.plan import Request
+from social_learning.reproduce.tables import Table
+
+
+def write_table(root: Path, view: View) -> None:
+    """Write `tableN.csv`, `tableN.json` and `tableN.md` below `root`, each whole or not at all."""
+    name, records = view.table.name, [record(row) for row in view.rows]
+    table = {
+        "table": name,
+        "title": view.table.title,
+        "measure": view.table.measure,
+        **view.facts,
+        "request": asdict(view.request),
+        "versions": versions(),
+        "rows": records,
+    }
+    write_file(root / f"{name}.json", json.dumps(table, indent=2) + "\n")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    write_file(root / f"{name}.csv", text.getvalue())
+    write_file(root / f"{name}.md", markdown(view))
+
+
+def read_request(root: Path, table: Table) -> Request | None:
+    """Return the request that a table below `root` was written for; None where there is no such table."""
+    file = root / f"{table.name}.json"
+    if not file.exists():
+        return None
+    try:
+        return Request.from_table(read_json(file)["request"])
+    except (KeyError, TypeError, AttributeError):
+        raise RunFolderError(f"{file} is damaged: delete it, and run the same command again") from None
+
+
+def record(row: Row) -> dict[str, Any]:
+    """Return a row as plain values; what is not there is None.
+
+    `value` and `stderr` are percentages, distances or ranks, as the table's `measure` says; `paper` alike.
+    """
+    ours, paper = row.ours, row.paper
+    return {
+        "task": row.task,
+        "group": row.group,
+        "line": row.line.label,
+        "recipe": row.line.recipe,
+        "shots": row.shots,
+        "value": ours.value if ours else None,
+        "stderr": ours.stderr if ours else None,
+        "p_value": ours.p_value if ours else None,
+        "significant": ours.significant if ours else None,
+        "best": row.best,
+        "repeats": ours.repeats if ours else 0,
+        "rows": ours.rows if ours else 0,
+        "unparsed": ours.unparsed if ours else 0,
+        "failed": row.failed,
+        "paper": paper.value if paper else None,
+        "paper_stderr": paper.stderr if paper else None,
+        "paper_significant": paper.significant if paper else None,
+        "paper_best": row.paper_best,
+    }
+
+
+def markdown(view: View) -> str:
+    """Return a table as Markdown: one table per task."""
+    measure = view.table.measure
+    lines = [f"# {words.title(view)}", "", words.caption(view)]
+    for task, rows in view.tasks.items():
+        names = (words.heading(measure), "line", "ours", "p", "the paper's", "unparsed", words.BASES[measure])
+        lines += ["", f"## {task}", "", _cells(names), _cells(["---"] * len(names))]
+        for row in rows:
+            ours, paper = words.ours(measure, row), words.paper(measure, row.paper)
+            unparsed = str(row.ours.unparsed or "") if row.ours else ""
+            figures = (_figure(ours, row.best), words.p_value(row.ours), _figure(paper, row.paper_best), unparsed)
+            lines.append(
+                _cells((words.group(measure, row), row.line.label, *figures, words.tested_on(measure, row.ours)))
+            )
+    remarks = words.remarks(view)
+    lines += ["", *(f"- {remark}" for remark in remarks)] if remarks else []
+    return "\n".join(lines) + "\n"
+
+
+def _cells(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _figure(text: str, best: bool) -> str:
+    """A figure whose star is no mark-up; the best one bold."""
+    escaped = text.replace("*", r"\*")
+    return f"**{escaped}**" if best else escaped
