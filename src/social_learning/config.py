@@ -145,6 +145,7 @@ class GenerationTable(_Table):
     `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown,
     `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced` and `complete`
     are described in the docs of the experiment file. `vote_by` says how teachers judge candidates (method `voted`).
+    `cohort` is how many teachers are asked at a time (method `generated`); without it, all.
     """
 
     recipe: Literal["default", "paper"] = "default"
@@ -158,6 +159,7 @@ class GenerationTable(_Table):
     balanced: bool | None = None
     complete: bool | None = None
     vote_by: Literal["likelihood", "answers"] = "likelihood"
+    cohort: int | None = Field(default=None, ge=1)
 
 
 class InstructionTable(_Table):
@@ -334,6 +336,8 @@ class Experiment(_Table):
             del table["models"]
         if table["generation"]["vote_by"] == "likelihood":
             del table["generation"]["vote_by"]
+        if table["generation"]["cohort"] is None:
+            del table["generation"]["cohort"]
         text = json.dumps(table, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

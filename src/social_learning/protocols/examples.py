@@ -22,6 +22,7 @@ class Generation:
     """What teachers are asked for in each round, and how the student picks; see RequestExamples for the first eight.
 
     `balanced` picks about equally many examples of each label, labels in turn. `vote_by`: see RequestVote.
+    `cohort`: how many teachers are asked at a time, see `cohort_examples`; None for all of them.
     """
 
     shots: int
@@ -34,6 +35,7 @@ class Generation:
     balanced: bool
     complete: bool = False
     vote_by: Literal["likelihood", "answers"] = "likelihood"
+    cohort: int | None = None
 
     def request(self, round: int) -> RequestExamples:
         """Return the request of a round."""
@@ -70,10 +72,10 @@ def random_examples(
     for round in range(MAX_ROUNDS):
         replies = yield Ask(generation.request(round), tuple(teachers))
         heard.extend(example_replies(replies, task))
-        pool = _without_repeats(task, pool + _candidates(task, replies))
+        pool = _without_repeats(task, pool + candidates_of(task, replies))
         chosen = pick(task, pool, count, generation.balanced, rng) if len(pool) >= count else []
         if len(chosen) == count:
-            return _lesson(task, chosen)
+            return lesson_of(task, chosen)
     raise TeachingError(
         f"{len(teachers)} teachers sent {len(pool)} usable examples in {MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{why_nothing(heard)}"
@@ -94,7 +96,7 @@ def voted_examples(
         replies = yield Ask(generation.request(2 * turn), tuple(teachers))
         heard.extend(example_replies(replies, task))
         taken = {task.render(candidate.example) for candidate in chosen}
-        fresh = [c for c in _without_repeats(task, _candidates(task, replies)) if task.render(c.example) not in taken]
+        fresh = [c for c in _without_repeats(task, candidates_of(task, replies)) if task.render(c.example) not in taken]
         if generation.balanced and task.labels:
             fresh = _rarest_label(fresh, chosen)
         if not fresh:
@@ -103,7 +105,7 @@ def voted_examples(
         votes = yield Ask(ballot, tuple(teachers))
         chosen.append(fresh[_winner(votes, len(fresh), rng)])
         if len(chosen) == count:
-            return _lesson(task, chosen)
+            return lesson_of(task, chosen)
     raise TeachingError(
         f"{len(teachers)} teachers agreed on {len(chosen)} examples in {count + MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{why_nothing(heard)}"
@@ -123,7 +125,8 @@ def pick(
     return [pile[turn] for turn in range(len(order)) for pile in piles if turn < len(pile)][:count]
 
 
-def _candidates(task: Task, replies: Replies) -> list[Candidate]:
+def candidates_of(task: Task, replies: Replies) -> list[Candidate]:
+    """Return all examples of a round's replies, with their sources, in order."""
     return [
         Candidate(example, Source(teacher=reply.teacher, round=reply.round))
         for reply in example_replies(replies, task)
@@ -152,7 +155,8 @@ def _winner(votes: Replies, candidates: int, rng: np.random.Generator) -> int:
     return int(rng.choice(np.flatnonzero(tally == tally.max())))
 
 
-def _lesson(task: Task, chosen: Sequence[Candidate]) -> Lesson:
+def lesson_of(task: Task, chosen: Sequence[Candidate]) -> Lesson:
+    """Return the lesson of the candidates chosen."""
     return Lesson(
         task=task,
         examples=tuple(candidate.example for candidate in chosen),

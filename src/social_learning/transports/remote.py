@@ -35,7 +35,7 @@ class Place:
 class RemoteRounds:
     """Answers the rounds of one cell.
 
-    At most `may_miss` teachers may be missing in a round; TeachingError where more are, and the same run can then go on
+    At most `may_miss` teachers may be missing in a request's round; TeachingError where more are, and the same run can then go on
     with that round: what was answered is in the log. A teacher that timed out is not asked again in this cell, or every
     further round would wait for it. `attendance` says how it went.
     """
@@ -54,6 +54,7 @@ class RemoteRounds:
         self._may_miss, self._sent, self._progress = may_miss, sent, progress
         self._round = 0
         self._silent: set[str] = set()
+        self._missed: dict[int, int] = {}
         self.attendance = Attendance()
 
     def __call__(self, ask: Ask) -> dict[str, Reply]:
@@ -70,7 +71,10 @@ class RemoteRounds:
         before = self._log.ended(self._place.cell, number)
         missing = {name: reason for name, reason in (before or {}).items() if name in ask.teachers}
         replies = self._gather(ask, enquiry, missing)
-        if len(missing) > self._may_miss:
+        # A protocol may ask its teachers a few at a time: then a request's round has several of ours.
+        missed = self._missed.get(ask.request.round, 0) + len(missing)
+        self._missed = {ask.request.round: missed}
+        if missed > self._may_miss:
             told = ", ".join(f"{name} ({reason})" for name, reason in missing.items())
             raise TeachingError(
                 f"{len(replies)} of {len(ask.teachers)} teachers answered round {number} of {self._place.cell}; missing: "
