@@ -33,8 +33,8 @@ BIN = Path(sys.executable).parent
 MARK = "SOCIAL_LEARNING_FEDERATION"
 """The variable that tells processes of one federation from all others."""
 
-READY = 180.0
-"""Seconds that a part has to get ready."""
+READY = 900.0
+"""Seconds that a part has to get ready: one that is broken ends sooner, and a busy machine needs minutes."""
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 """How openssl makes a key beside a certificate."""

@@ -3,21 +3,13 @@
 Real processes, ended by their own ids. It takes a few minutes; `-m "not deployment"` leaves it out.
 """
 
-import importlib.util
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -28,108 +20,38 @@ if not (shutil.which("openssl") and shutil.which("ssh-keygen")):
 from social_learning.experiment import run
 from social_learning.flower import SWITCHED_OFF
 from social_learning.serving.outbox import read_outbox
-from tests.silos import lessons, short
+from tests.flower.federations import (
+    BIN,
+    EMBEDDED,
+    EXAMPLE,
+    FAKES,
+    PATIENCE,
+    command,
+    ended,
+    federation_of,
+    free_port,
+    in_one_process,
+    module,
+    running,
+    start,
+    state,
+    wait_until,
+)
+from tests.silos import lessons
 
 pytestmark = pytest.mark.deployment
-
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "examples" / "flower"
-BIN = Path(sys.executable).parent
-PATIENCE = 900
-"""Seconds that a command has; on a busy machine Flower's many processes need most of them."""
-
-EXPERIMENT = """
-name = "short"
-task = "phone_messages"
-repeats = 1
-shots = [2]
-arms = ["zero-shot", "generated", "voted"]
-data = { test_rows = 20 }
-teachers = { model = "fake:mixer", count = 3 }
-student = { model = "fake:mixer" }
-[remote]
-timeout = 60
-wait = 45
-min_teachers = 2
-"""
-
-
-unproven = pytest.mark.xfail(
-    strict=False, reason="so far only run on a busy machine, where Flower's processes took longer than the limits"
-)
-"""Not yet seen to pass. Take it away once it has been, on a machine that is free."""
-
-
-def command(*arguments: str, least: int = 0) -> "subprocess.CompletedProcess[str]":
-    """Run one of the example's commands."""
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "federation.py"), *arguments],
-        capture_output=True, text=True, check=False, timeout=PATIENCE,
-    )  # fmt: skip
-    assert done.returncode <= least, done.stdout + done.stderr
-    return done
-
-
-def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("federation", EXAMPLE / "federation.py")
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-@pytest.fixture(scope="module")
-def courier() -> list[str]:
-    """Where we may become somebody else, couriers are: then the silos' own permissions are tested too."""
-    readable = all(
-        folder.stat().st_mode & 0o005 == 0o005
-        for folder in (BIN, *BIN.parents, Path(sys.base_prefix), *Path(sys.base_prefix).parents, *ROOT.parents)
-    )
-    return ["--courier", "nobody"] if os.getuid() == 0 and readable else []
-
-
-@pytest.fixture(scope="module")
-def federation(courier: list[str]) -> Iterator[Path]:
-    # Not in pytest's own folder, which it closes to other accounts.
-    with tempfile.TemporaryDirectory(prefix="federation-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        (folder / "short.toml").write_text(EXPERIMENT)
-        try:
-            start(folder, courier)
-            yield folder / "federation"
-        finally:
-            command("stop", "--folder", str(folder / "federation"))
-
-
-def start(folder: Path, courier: list[str]) -> None:
-    command("start", "--folder", str(folder / "federation"), "--experiment", str(folder / "short.toml"), *courier)
 
 
 def pin(federation: Path, arms: str = '["zero-shot", "generated", "voted"]') -> None:
     """Write the SuperNodes' ids into the experiment: then a run does not wait for the killed ones to say who they are."""
     nodes = "".join(f"{name} = {node}\n" for name, node in state(federation)["nodes"].items())
-    text = EXPERIMENT.replace('["zero-shot", "generated", "voted"]', arms).replace("timeout = 60", "timeout = 90")
-    (federation.parent / "short.toml").write_text(f"{text}[remote.nodes]\n{nodes}")
-
-
-def state(federation: Path) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((federation / "federation.json").read_text())
-    return table
+    text = FAKES.replace('["zero-shot", "generated", "voted"]', arms)
+    (federation.parent / "experiment.toml").write_text(f"{text}[remote.nodes]\n{nodes}")
 
 
 def private_texts(federation: Path) -> list[bytes]:
     files = federation.glob("silos/*/*.jsonl")
     return [json.loads(line)["text"].encode() for file in files for line in file.read_text().splitlines()]
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The lessons of teachers in one process."""
-    out = tmp_path_factory.mktemp("here") / "run"
-    run(short(arms=["zero-shot", "generated", "voted"], shots=[2]), out)
-    return lessons(out)
 
 
 def test_a_bundle_holds_code_only(tmp_path: Path) -> None:
@@ -171,24 +93,27 @@ def test_lessons_are_those_of_one_process_and_nothing_private_is_anywhere_else(
     assert [text for text in texts if text in silo.read_bytes()]
 
 
-@unproven
+@pytest.mark.model
+@pytest.mark.usefixtures("embedded_cache")
+def test_the_embedded_model_gives_the_lessons_of_one_process_too(courier: list[str], tmp_path: Path) -> None:
+    run(in_one_process(EMBEDDED, tmp_path / "silos"), tmp_path / "run")
+    with federation_of(EMBEDDED, courier) as federation:
+        command("run", "--folder", str(federation))
+        assert lessons(federation / "run") == lessons(tmp_path / "run")
+
+
 def test_a_run_that_lost_its_superlink_goes_on_and_asks_nobody_twice(
     federation: Path, here: dict[str, bytes], courier: list[str]
 ) -> None:
     before = {path: len(list(read_outbox(path))) for path in outboxes(federation)}
     pin(federation)
     out = federation / "interrupted"
-    running = subprocess.Popen(
-        [sys.executable, str(EXAMPLE / "federation.py"), "run", "--folder", str(federation), "--out", str(out)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        wait_until(lambda: (out / "replies.jsonl").exists() and b'"round"' in (out / "replies.jsonl").read_bytes())
+    with running("run", "--folder", str(federation), "--out", str(out)) as first:
+        wait_until(lambda: b'"round"' in content(out / "replies.jsonl") or ended(first))
+        assert not ended(first)
         os.kill(state(federation)["processes"]["superlink"], signal.SIGKILL)
-    finally:
-        running.wait(PATIENCE)
+        assert first.wait(PATIENCE) != 0
     kill_leftovers(federation, "flwr-serverapp")
-    assert running.returncode
     start(federation.parent, courier)
     command("run", "--folder", str(federation), "--out", str(out))
     assert lessons(out) == here
@@ -199,13 +124,23 @@ def test_a_run_that_lost_its_superlink_goes_on_and_asks_nobody_twice(
         assert len(mine) == len({entry.id for entry in mine}) >= 4
 
 
-@unproven
-def test_a_killed_supernode_and_a_killed_teacher(federation: Path, courier: list[str]) -> None:
-    processes = state(federation)["processes"]
-    os.kill(processes["supernode-teacher-3"], signal.SIGKILL)
+def test_a_supernode_killed_in_the_middle_of_a_round_and_a_killed_teacher(federation: Path, courier: list[str]) -> None:
+    start(federation.parent, courier)
+    processes, out = state(federation)["processes"], federation / "without-3"
+    before = {path: len(list(read_outbox(path))) for path in outboxes(federation)}
     pin(federation, '["zero-shot", "generated"]')
-    out = federation / "without-3"
-    command("run", "--folder", str(federation), "--out", str(out))
+    log = federation / "logs" / "supernode-teacher-3.log"
+    letters = received(log)
+    # Teacher 3 is stopped, so that its SuperNode has the letter and no answer when it is killed.
+    os.kill(processes["teacher-teacher-3"], signal.SIGSTOP)
+    with running("run", "--folder", str(federation), "--out", str(out)) as under_way:
+        answered = [path for path in before if "teacher-3" not in path.parts]
+        wait_until(lambda: all(len(list(read_outbox(path))) > before[path] for path in answered) or ended(under_way))
+        wait_until(lambda: received(log) > letters or ended(under_way))
+        assert not ended(under_way)
+        os.kill(processes["supernode-teacher-3"], signal.SIGKILL)
+        os.kill(processes["teacher-teacher-3"], signal.SIGKILL)
+        assert under_way.wait(PATIENCE) == 0
     attendance = json.loads((out / "cells" / "generated-n2-r0" / "attendance.json").read_text())
     assert {entry["teacher"] for entry in attendance["missing"]} == {"teacher-3"}
     assert {entry["reason"] for entry in attendance["missing"]} <= {"timed_out", "unreachable", "silent"}
@@ -287,31 +222,41 @@ def test_a_hostile_bundle_gets_nothing_but_refusals(federation: Path, courier: l
         assert not [text for text in texts if text in told]
 
 
-@unproven
-def test_strangers_and_plain_connections_are_turned_away(federation: Path, tmp_path: Path) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-f", str(tmp_path / "key")], check=True)
-    tls, port = federation / "certificates", state(federation)["port"]
-    own = ["--port", str(free_port()), "--host", "127.0.0.1", "--max-retries", "1", "--max-wait-time", "5"]
-    common = [str(BIN / "flower-supernode"), "--superlink", f"127.0.0.1:{port}", *own]
-    for options in (
-        ["--root-certificates", str(tls / "ca.crt"), "--auth-supernode-private-key", str(tmp_path / "key")],
-        ["--root-certificates", str(tls / "ca.crt")],
-        ["--insecure"],
+def test_strangers_and_plain_connections_are_turned_away(federation: Path, courier: list[str], tmp_path: Path) -> None:
+    start(federation.parent, courier)
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-f", str(key)], check=True)
+    tls = federation / "certificates"
+    secure = ["--root-certificates", str(tls / "ca.crt"), "--ssl-ca-certfile", str(tls / "ca.crt")]
+    secure += ["--ssl-certfile", str(tls / "teacher-1.crt"), "--ssl-keyfile", str(tls / "teacher-1.key")]
+    known = state(federation)["nodes"]
+    for name, options, reason in (
+        ("unregistered", [*secure, "--auth-supernode-private-key", str(key)], "Failed to activate SuperNode"),
+        ("no-key", secure, "must be registered via the CLI"),
+        ("plain", ["--insecure"], "Server disconnected"),
     ):
-        environment = {**os.environ, **SWITCHED_OFF, "FLWR_HOME": str(tmp_path / "home")}
-        insecure_runtime = [] if "--insecure" in options else [
-            "--ssl-ca-certfile", str(tls / "ca.crt"), "--ssl-certfile", str(tls / "teacher-1.crt"),
-            "--ssl-keyfile", str(tls / "teacher-1.key"),
-        ]  # fmt: skip
-        done = subprocess.run(
-            [*common, *options, *insecure_runtime],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode != 0, options
+        code, told = supernode(federation, tmp_path / name, options)
+        assert (code, reason in told) == (1, True), told
+    nodes = module().Federation(federation).flwr("supernode", "list")["nodes"]
+    assert {int(node["node-id"]) for node in nodes} == set(map(int, known.values()))
+
+
+def supernode(federation: Path, folder: Path, options: list[str]) -> tuple[int, str]:
+    """Start a SuperNode that is to be refused; its exit code, and what it said."""
+    folder.mkdir()
+    here = ["--superlink", f"127.0.0.1:{state(federation)['port']}", "--port", str(free_port()), "--host", "127.0.0.1"]
+    # A home of its own, Flower's programs on the path, and the federation's mark, so that it is ended with it.
+    environment = {**module().Federation(federation).environment("stranger"), "FLWR_HOME": str(folder)}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(BIN / "flower-supernode"), *here, "--max-retries", "1", *options],
+            env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+    return code, (folder / "log").read_text()
 
 
 def outboxes(federation: Path) -> list[Path]:
@@ -329,14 +274,10 @@ def kill_leftovers(federation: Path, program: str) -> None:
             continue
 
 
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+def received(log: Path) -> int:
+    """How many letters a SuperNode has received, by its log."""
+    return content(log).count(b"Receiving: query.ask")
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+def content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

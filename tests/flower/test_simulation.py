@@ -2,103 +2,114 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import time
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("flwr", reason="flwr is not installed: pip install 'social-learning[flower]'")
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'flwr[simulation]'")
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'flwr[simulation]>=1.41,<1.42'")
 
 from social_learning.experiment import run
 from social_learning.flower import SWITCHED_OFF
-from tests.silos import lessons, short
+from tests.flower.federations import (
+    BIN,
+    EMBEDDED,
+    EXAMPLE,
+    FAKES,
+    PATIENCE,
+    free_port,
+    in_one_process,
+    kill_marked,
+    module,
+    wait_until,
+)
+from tests.silos import lessons
 
 pytestmark = pytest.mark.deployment
 
-APP = Path(__file__).resolve().parents[2] / "examples" / "flower" / "app"
-BIN = Path(sys.executable).parent
 MARK = "SOCIAL_LEARNING_SIMULATION"
-EXPERIMENT = """
-name = "short"
-task = "phone_messages"
-repeats = 1
-shots = [4]
-arms = ["zero-shot", "generated"]
-data = { test_rows = 20 }
-teachers = { model = "fake:mixer", count = 3 }
-student = { model = "fake:mixer" }
-[remote]
-timeout = 120
-"""
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A SuperLink for simulations; all that it starts is ended by its id."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "config.toml").write_text(
-        f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
-    )
-    variables = {
-        **os.environ, **SWITCHED_OFF, MARK: str(tmp_path), "FLWR_HOME": str(home),
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "RAY_TMPDIR": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0",
-    }  # fmt: skip
-    command = [str(BIN / "flower-superlink"), "--insecure", "--simulation", "--host", "127.0.0.1", "--port", str(port)]
-    with (tmp_path / "superlink.log").open("wb") as log:
-        superlink = subprocess.Popen(
-            command, cwd=tmp_path, env=variables, stdout=log, stderr=log, start_new_session=True
+class Simulation:
+    """A SuperLink for simulations, and the commands of one who submits runs to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        home = folder / "home"
+        home.mkdir()
+        (home / "config.toml").write_text(
+            f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "127.0.0.1:{self.port}"\ninsecure = true\n'
         )
-    try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
-        yield variables
-    finally:
-        superlink.terminate()
-        superlink.wait(20)
-        for folder in Path("/proc").iterdir():
-            try:
-                if folder.name.isdigit() and f"{MARK}={tmp_path}".encode() in (folder / "environ").read_bytes():
-                    os.kill(int(folder.name), signal.SIGKILL)
-            except OSError:
-                continue
+        self.environment = {
+            **os.environ, **SWITCHED_OFF, MARK: str(folder), "FLWR_HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "RAY_TMPDIR": str(folder),
+        }  # fmt: skip
+        here = ["--insecure", "--simulation", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (folder / "superlink.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(BIN / "flower-superlink"), *here],
+                cwd=folder, env=self.environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
 
+    def flwr(self, *arguments: str) -> str:
+        """Run a command of flwr, and return what it prints."""
+        return subprocess.run(
+            [str(BIN / "flwr"), *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True,
+            check=False, timeout=PATIENCE,
+        ).stdout  # fmt: skip
 
-@pytest.mark.xfail(strict=False, reason="not yet run on a machine that is free")
-def test_a_simulation_gives_the_lessons_of_one_process(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "short.toml").write_text(EXPERIMENT)
-    out = tmp_path / "run"
-
-    def flwr(*arguments: str) -> dict[str, object]:
-        done = subprocess.run(
-            [str(BIN / "flwr"), *arguments, "--format", "json"], cwd=tmp_path, env=environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        told: dict[str, object] = json.loads(done.stdout)
+    def told(self, *arguments: str) -> dict[str, Any]:
+        """Run a command of flwr that answers in JSON."""
+        told: dict[str, Any] = json.loads(self.flwr(*arguments, "--format", "json"))
         assert told.get("success", True), told
         return told
 
-    config = "num-supernodes=3 client-resources-num-cpus=1 init-args-num-cpus=1"
-    settings = f'experiment="{tmp_path / "short.toml"}" out="{out}"'
-    started = flwr("run", str(APP), "--federation-config", config, "--run-config", settings)
-    status: dict[str, str] = {"status": ""}
-    deadline = time.monotonic() + 300
-    while not status["status"].startswith("finished"):
-        assert time.monotonic() < deadline
-        time.sleep(1)
-        status = flwr("list", "--run-id", str(started["run-id"]))["runs"][0]  # type: ignore[index]
-    assert status["status"] == "finished:completed", status["status-details"]
-    run(short(arms=["zero-shot", "generated"]), tmp_path / "here")
-    assert lessons(out) == lessons(tmp_path / "here")
+    def run(self, text: str, nodes: int) -> dict[str, bytes]:
+        """Run an experiment file with so many virtual nodes, and return its lessons."""
+        (self.folder / "experiment.toml").write_text(text)
+        out = self.folder / "run"
+        config = f"num-supernodes={nodes} client-resources-num-cpus=1 init-args-num-cpus=1"
+        settings = f'experiment="{self.folder / "experiment.toml"}" out="{out}"'
+        number = str(
+            self.told("run", str(EXAMPLE / "app"), "--federation-config", config, "--run-config", settings)["run-id"]
+        )
+        entry: dict[str, str] = {}
+
+        def ended() -> bool:
+            entry.update(self.told("list", "--run-id", number)["runs"][0])
+            return entry["status"].startswith("finished")
+
+        wait_until(ended)
+        assert entry["status"] == "finished:completed", entry["status-details"] + self.flwr("log", number, "--show")
+        return lessons(out)
+
+
+@pytest.fixture
+def simulation() -> Iterator[Simulation]:
+    # Not in pytest's own folder: the paths of Ray's sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as name:
+        started = Simulation(Path(name))
+        try:
+            listens = module()._listens
+            wait_until(lambda: listens(started.port) or started.process.poll() is not None)
+            yield started
+        finally:
+            started.process.terminate()
+            kill_marked(f"{MARK}={name}")
+            started.process.wait()
+
+
+def test_a_simulation_gives_the_lessons_of_one_process(simulation: Simulation, here: dict[str, bytes]) -> None:
+    assert simulation.run(FAKES, 3) == here
+
+
+@pytest.mark.model
+def test_the_embedded_model_gives_the_lessons_of_one_process_too(
+    embedded_cache: None, simulation: Simulation, tmp_path: Path
+) -> None:
+    run(in_one_process(EMBEDDED, tmp_path / "silos"), tmp_path / "run")
+    assert simulation.run(EMBEDDED, 2) == lessons(tmp_path / "run")

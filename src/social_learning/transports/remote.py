@@ -112,6 +112,7 @@ class RemoteRounds:
             replies[name] = result.reply
             if result.flags:
                 self.attendance.flags.setdefault(name, Counter()).update(result.flags)
+        self._log.sync()
         return replies
 
 

@@ -2,7 +2,7 @@
 
 replies.jsonl   {"teacher", "id", "response"} for a response, as it came in; {"cell", "round", "missing"} for a round's end
 
-A line is on disk before what it tells has any effect. A round that has ended is replayed as it was, with the same teachers
+Lines are on disk before what they tell has any effect. A round that has ended is replayed as it was, with the same teachers
 missing; of one that has not, only those teachers are asked that have not answered.
 """
 
@@ -57,13 +57,14 @@ class ReplyLog:
         offset = self._offsets.get((teacher, id))
         if offset is None:
             return None
+        self._stream.flush()
         with self._path.open("rb") as stream:
             stream.seek(offset)
             response: str = json.loads(stream.readline())["response"]
         return response.encode()
 
     def keep(self, teacher: str, id: str, response: bytes) -> None:
-        """Write a response down; it is valid UTF-8, since it was accepted."""
+        """Write a response down, durably once `sync` was called; it is valid UTF-8, since it was accepted."""
         self._write({"teacher": teacher, "id": id, "response": response.decode()})
 
     def ended(self, cell: str, round: int) -> dict[str, str] | None:
@@ -71,14 +72,18 @@ class ReplyLog:
         return self._ended.get((cell, round))
 
     def end(self, cell: str, round: int, missing: Mapping[str, str]) -> None:
-        """Write down that a round has ended."""
+        """Write down, durably, that a round has ended."""
         self._write({"cell": cell, "round": round, "missing": dict(missing)})
+        self.sync()
+
+    def sync(self) -> None:
+        """Wait until everything is on disk: once for all responses of a round, since each time takes milliseconds."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
 
     def _write(self, table: dict[str, Any]) -> None:
         offset = self._stream.tell()
         self._stream.write(json.dumps(table).encode() + b"\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
         self._note(table, offset)
 
     def close(self) -> None:
