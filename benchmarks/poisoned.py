@@ -13,15 +13,15 @@ What comes in goes through the same checks as replies of teachers of their own. 
 for the run, so conditions differ in nothing but the eighth teacher. Writes benchmarks/results/poisoned.json.
 """
 
+import argparse
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
 from benchmarks import machine
 from social_learning.config import Arm, Experiment, parse_experiment
@@ -50,7 +50,6 @@ from social_learning.seeds import child_seed, generator
 from social_learning.statistics import mean, standard_error
 from social_learning.student import Student
 from social_learning.task import Example, Task
-from social_learning.teacher import Teacher
 from social_learning.transports.carrier import Missing
 from social_learning.transports.intake import accept
 from social_learning.transports.local import Answers, drive
@@ -95,8 +94,8 @@ ATTACKS: Mapping[str, Attack] = {"flipped": flipped, "junk": junk}
 class Poisoned:
     """A teacher whose replies are exchanged for those of an attack, and that votes for what it sent, where it can."""
 
-    def __init__(self, teacher: Teacher, attack: Attack, task: Task, rng: np.random.Generator) -> None:
-        self._teacher, self._attack, self._task, self._rng = teacher, attack, task, rng
+    def __init__(self, name: str, teacher: Answers, attack: Attack, task: Task, rng: np.random.Generator) -> None:
+        self._name, self._teacher, self._attack, self._task, self._rng = name, teacher, attack, task, rng
         self._sent: list[Example] = []
 
     def answer(self, request: Request) -> Reply:
@@ -104,7 +103,7 @@ class Poisoned:
         if isinstance(request, RequestVote):
             own = [number for number, example in enumerate(request.candidates) if example in self._sent]
             choice = own[0] if own else int(self._rng.integers(len(request.candidates)))
-            return ReplyVote(teacher=self._teacher.name, round=request.round, choice=choice)
+            return ReplyVote(teacher=self._name, round=request.round, choice=choice)
         reply = self._teacher.answer(request)
         if not isinstance(reply, ReplyExamples) or not isinstance(request, RequestExamples):
             raise TypeError(f"no attack on requests of kind {request.kind!r}")
@@ -138,9 +137,9 @@ def accuracy(
     last = silos[-1].name
     teachers: dict[str, Answers] = {}
     for silo in silos:
-        teacher: Teacher | Poisoned = teacher_for(experiment, arm, silo, models, repeat)
-        if attack and isinstance(teacher, Teacher) and silo.name == last:
-            teacher = Poisoned(teacher, attack, corpus.task, generator(repeat, "poison"))
+        teacher: Answers = teacher_for(experiment, arm, silo, models, repeat)
+        if attack and silo.name == last:
+            teacher = Poisoned(last, teacher, attack, corpus.task, generator(repeat, "poison"))
         teachers[silo.name] = Checked(silo.name, teacher, corpus.task)
     shots = max(arm.shots)
     teaching = protocol(arm, corpus.task, shots, list(teachers), generator(experiment.seed, "student", repeat))
@@ -199,44 +198,48 @@ def _line(row: Mapping[str, Any]) -> str:
     )
 
 
-def main(
-    rows: Annotated[int, typer.Option(help="test rows")] = 500,
-    repeats: Annotated[int, typer.Option()] = 5,
-    shots: Annotated[int, typer.Option()] = 16,
-    model: Annotated[str, typer.Option()] = "smollm2-135m-instruct",
-    task: Annotated[str, typer.Option()] = "sms_spam",
-    aggregators: Annotated[str, typer.Option(help="some of them, with commas")] = ",".join(AGGREGATORS),
-    out: Annotated[Path, typer.Option()] = RESULTS,
-) -> None:
+def experiment_of(given: argparse.Namespace, chosen: Sequence[str], silos: str) -> Experiment:
+    """Return the experiment whose arms are the aggregators; call caches lie in `silos`."""
+    return parse_experiment(
+        {
+            "name": "poisoned",
+            "task": given.task,
+            "repeats": given.repeats,
+            "shots": [given.shots],
+            "arms": {name: AGGREGATORS[name] for name in chosen},
+            "compare_with": chosen[0],
+            "data": {"test_rows": given.rows},
+            "teachers": {"model": given.model, "count": TEACHERS},
+            "student": {"model": given.model},
+            "privacy": {"silos": silos},
+        }
+    )
+
+
+def main() -> None:
     """Measure, print, write."""
-    chosen = aggregators.split(",")
-    if unknown := [name for name in chosen if name not in AGGREGATORS]:
-        raise SystemExit(f"error: no aggregator {unknown[0]!r}: there are {', '.join(AGGREGATORS)}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=500, help="test rows")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--shots", type=int, default=16)
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--task", default="sms_spam")
+    parser.add_argument("--aggregators", nargs="+", choices=list(AGGREGATORS), default=list(AGGREGATORS))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as silos:
         try:
-            experiment = parse_experiment(
-                {
-                    "name": "poisoned",
-                    "task": task,
-                    "repeats": repeats,
-                    "shots": [shots],
-                    "arms": {name: AGGREGATORS[name] for name in chosen},
-                    "compare_with": chosen[0],
-                    "data": {"test_rows": rows},
-                    "teachers": {"model": model, "count": TEACHERS},
-                    "student": {"model": model},
-                    "privacy": {"silos": silos},
-                }
-            )
-            measured = measure(experiment, load_corpus(experiment), chosen)
+            experiment = experiment_of(given, given.aggregators, silos)
+            measured = measure(experiment, load_corpus(experiment), given.aggregators)
         except UserError as error:
             raise SystemExit(f"error: {error}") from None
-    worst = max((row["below_honest"] for row in measured if row["aggregator"] == chosen[0]), default=0.0)
-    settings = {"task": task, "model": model, "rows": rows, "repeats": repeats, "shots": shots, "limit": LIMIT}
-    table = {"machine": machine.facts(), **settings, "within_limit": worst <= LIMIT, "conditions": measured}
-    write_file(out / "poisoned.json", json.dumps(table, indent=2) + "\n")
-    print(f"{chosen[0]}: at most {worst:.1f} points below the honest ones; the limit is {LIMIT:.0f}")
+    first = given.aggregators[0]
+    worst = max(row["below_honest"] for row in measured if row["aggregator"] == first and row["condition"] in ATTACKS)
+    settings = {name: getattr(given, name) for name in ("task", "model", "rows", "repeats", "shots")}
+    table = {"machine": machine.facts(), **settings, "limit": LIMIT, "within": worst <= LIMIT, "conditions": measured}
+    write_file(given.out / "poisoned.json", json.dumps(table, indent=2) + "\n")
+    print(f"{first}: at most {worst:.1f} points below the honest ones; the limit is {LIMIT:.0f}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()
