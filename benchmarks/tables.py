@@ -1,9 +1,9 @@
-"""Puts the benchmark's results into docs/performance.md: between `<!-- benchmarks/NAME -->` and `<!-- end -->`.
+"""Puts the benchmarks' results into docs/performance.md and docs/endpoints.md: between `<!-- benchmarks/NAME -->` and `<!-- end -->`.
 
     .venv/bin/python -m benchmarks.tables
 
-NAME is `table` (ours against the peers), `machine`, `counts`, `peak`, or a part of the growth: shots, rows, canaries, teachers,
-memory.
+NAME is `table` (ours against the peers), `machine`, `counts`, `peak`, `agreement`, `endpoint`, or a part of the growth: shots, rows,
+canaries, teachers, memory.
 Where nothing was measured yet, the place says so.
 """
 
@@ -18,7 +18,7 @@ from benchmarks.compare import PEERS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ("docs/performance.md",)
+PAGES = ("docs/performance.md", "docs/endpoints.md")
 MARKED = re.compile(r"(<!-- benchmarks/([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTHING = "Not measured yet.\n"
 GROWTH = ("shots", "rows", "canaries", "teachers", "memory")
@@ -37,7 +37,9 @@ def content(name: str, results: Path = RESULTS) -> str:
         return _rows(measured[name]) if name in measured else NOTHING
     if not measured:
         return NOTHING
-    return _rows(measured["counts"]) if name == "counts" else _peak(measured)
+    if name == "counts":
+        return _rows(measured["counts"])
+    return {"peak": _peak, "agreement": agreement, "endpoint": _endpoint}[name](measured)
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> str:
@@ -78,6 +80,41 @@ def _peak(measured: Mapping[str, Any]) -> str:
         ]
         lines.append(_rows(rows))
     return "\n".join(lines)
+
+
+def agreement(measured: Mapping[str, Any]) -> str:
+    """Return the table of agreement, and what it rests on, as Markdown."""
+    rows = [
+        {
+            "shots": row["shots"],
+            "float32 here against": row["against"],
+            "mean difference": f"{row['mean_difference']:.4f}",
+            "largest": f"{row['largest_difference']:.4f}",
+            "same label": f"{100 * row['same_label']:.1f} %",
+            "same answer": f"{100 * row['same_answer']:.1f} %",
+            "same token counts": row["same_token_counts"],
+        }
+        for row in measured["table"]
+    ]
+    means: dict[bool, list[float]] = {True: [], False: []}
+    for row in measured["table"]:
+        means[row["against"] == "llama-server"].append(row["mean_difference"])
+    times = [served / rounded for served, rounded in zip(means[True], means[False], strict=True)]
+    return (
+        f"{_rows(rows)}\n{measured['rows']} questions for each row of the table, two labels and one greedy answer each. In the mean, "
+        f"llama-server differs from float32 by {min(times):.1f} to {max(times):.1f} times what bfloat16 does.\n"
+    )
+
+
+def _endpoint(measured: Mapping[str, Any]) -> str:
+    overhead, faults = measured["overhead"], measured["faults"]
+    return (
+        f"- {overhead['wall_ms_per_call']:.1f} ms of wall time per call against a server that answers at once, "
+        f"{overhead['processor_ms_per_call']:.1f} ms of it processor\n  time of the client ({overhead['calls']:,} calls, "
+        f"{measured['in_flight']} in flight).\n"
+        f"- {faults['calls']:,} calls, {100 * faults['share']:.0f} % of them with a fault ({', '.join(sorted(faults['injected']))}): "
+        f"{faults['lost']} lost,\n  {faults['answered_twice']} answered twice.\n"
+    )
 
 
 def _shares(seconds: Mapping[str, float]) -> str:

@@ -104,6 +104,31 @@ def test_reproduce_shows_its_tables_at_80_columns_and_tells_what_it_takes(folder
     assert json.loads(cli(*command, *small, "--dry-run", "--json", cwd=folder).stdout)["total"]["calls"] == 0
 
 
+def test_reproduce_takes_a_file_of_endpoints(folder: Path) -> None:
+    table = '[models.big]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\nprices = { input = 1.0, output = 2.0 }\n'
+    (folder / "models.toml").write_text(table + "[budget]\nmax_cost = 0.5\n")
+    command = (
+        "reproduce",
+        "table2",
+        "--model",
+        "big",
+        "--tasks",
+        "phone_messages",
+        "--test-rows",
+        "4",
+        "-s",
+        "shots=[2]",
+    )
+    told = cli(*command, "--models", "models.toml", "--dry-run", cwd=folder)
+    assert told.returncode == 0, told.stderr
+    assert "price" in told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= 80
+    (folder / "models.toml").write_text(table + "[student]\nmodel = 'big'\n")
+    refused = cli(*command, "--models", "models.toml", "--dry-run", cwd=folder)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: models.toml: unknown key 'student'")
+
+
 def test_tasks_lists_every_task_with_an_example(folder: Path) -> None:
     shown = cli("tasks", cwd=folder).stdout
     for name in ("sms_spam", "sms_spam_classes", "lambada", "boolq", "gsm8k", "random_insertion", "phone_messages"):
@@ -115,7 +140,7 @@ def test_tasks_lists_every_task_with_an_example(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("run", "absent.toml"), "no experiment file absent.toml"),
+        (("run", "absent.toml"), "no file absent.toml"),
         (("run", "tiny.toml", "-s", "teechers.count=3"), "unknown key 'teechers'; did you mean 'teachers'?"),
         (("run", "tiny.toml", "-s", "teachers.count=many"), "teachers.count"),
         (("run", "tiny.toml", "-s", "student.model=fake:genius"), "no fake named 'fake:genius'"),

@@ -1,6 +1,7 @@
 """Teachers asked in cohorts: who is asked, what is picked, and that memory does not grow with the number of teachers."""
 
 import gc
+import json
 import tracemalloc
 from collections import Counter
 from contextlib import suppress
@@ -13,7 +14,7 @@ from social_learning.config import parse_experiment
 from social_learning.errors import TeachingError
 from social_learning.experiment import run
 from social_learning.lesson import Lesson, Source
-from social_learning.messages import ReplyExamples
+from social_learning.messages import ReplyExamples, ReplyGrades, RequestGrades
 from social_learning.protocols.base import Ask, Protocol, Replies
 from social_learning.protocols.cohorts import Reservoir, cohort_examples
 from social_learning.protocols.examples import MAX_ROUNDS, Candidate, Generation, random_examples
@@ -150,4 +151,17 @@ def test_an_experiment_asks_in_cohorts(tmp_path: Path) -> None:
     assert whole.fingerprint == parse_experiment({**table, "generation": {}}).fingerprint != cohorts.fingerprint
     run(cohorts, tmp_path)
     lines = (tmp_path / "cells" / "generated-n4-r0" / "messages.jsonl").read_text().splitlines()
-    assert len(lines) == 3
+    asked = [json.loads(line)["request"]["kind"] for line in lines]
+    assert asked == ["examples"] * 3 + ["grades"]  # the second cohort is one teacher, and grades
+
+
+def test_of_several_lessons_the_last_cohort_grades_the_best() -> None:
+    protocol = cohort_examples(TASK, names(5), 4, replace(BY_TWO, lessons=3), generator(1))
+    asked = next(protocol)
+    while not isinstance(asked.request, RequestGrades):
+        asked = protocol.send({name: reply(name, asked.request.round) for name in asked.teachers})
+    assert asked.teachers == ("t4",)
+    best = [asked.request.candidates[place] for place in asked.request.lessons[2]]
+    with pytest.raises(StopIteration) as end:
+        protocol.send({"t4": ReplyGrades(teacher="t4", round=asked.request.round, grades=(0.1, 0.2, 0.3))})
+    assert list(end.value.value.examples) == best

@@ -359,7 +359,7 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> No
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no experiment file .*none\.toml"):
+    with pytest.raises(ConfigError, match=r"no file .*none\.toml"):
         load_experiment(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="not a readable TOML file"):
         load_experiment(tmp_path)

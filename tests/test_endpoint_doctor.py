@@ -30,7 +30,7 @@ def test_the_doctor_says_what_is_there_and_what_to_use_instead(serve: Serve) -> 
         "seed": "yes",
         "logprobs": "no",
         "chat_logprobs": "no",
-        "plain_sampling": "yes",
+        "plain_sampling": "no",
         "scoring": "no",
         "tokenize": "no",
     }
@@ -51,6 +51,22 @@ def test_the_doctor_knows_the_tables_of_an_experiment(serve: Serve, tmp_path: Pa
     refused = doctor("small", "--experiment", str(file))
     assert refused.returncode == 2
     assert "no table [models.small]" in refused.stderr
+
+
+def test_an_endpoint_that_is_not_there_is_one_line_that_says_what_to_do() -> None:
+    with Loopback(Pretender()) as server:
+        url = server.url
+    told = doctor(f"openai:m@{url}")
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 1
+    assert "no connection: see that the endpoint runs and base_url is right" in told.stderr
+
+
+def test_an_address_without_its_version_is_told_as_such(serve: Serve) -> None:
+    server = serve(Pretender())
+    told = doctor(f"openai:pretender@{server.url.removesuffix('/v1')}")
+    assert told.returncode == 2
+    assert told.stderr.endswith(": check base_url, which usually ends in /v1, and model\n")
 
 
 def test_a_model_in_this_process_can_do_everything() -> None:

@@ -122,3 +122,30 @@ def test_a_key_in_an_address_is_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(SocialLearningError) as caught:
         parse_name(name)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", [f"https://host/v1?api_key={KEY}", f"https://user:{KEY}@host/v1"])
+@pytest.mark.parametrize("command", ["run", "dry", "reproduce", "doctor", "table"])
+def test_a_key_in_an_address_is_refused_before_anything_is_written(tmp_path: Path, address: str, command: str) -> None:
+    name = f"openai:m@{address}"
+    (tmp_path / "keys.toml").write_text('name = "keys"\ntask = "phone_messages"\n')
+    arguments = {
+        "run": ["run", "keys.toml", "-s", f"student.model={name}"],
+        "dry": ["run", "keys.toml", "--dry-run", "-s", f"teachers.model={name}"],
+        "reproduce": ["reproduce", "table2", "--tasks", "phone_messages", "--model", name],
+        "doctor": ["doctor", name],
+        "table": ["run", "keys.toml", "-s", f'models.x={{model="m",base_url="{address}"}}', "-s", "student.model=x"],
+    }[command]
+    told = subprocess.run(
+        [sys.executable, "-m", "social_learning.cli", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert "must hold no user, password, query or fragment" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+    assert KEY not in told.stderr + told.stdout
+    assert not found_in(tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if KEY in path.name]

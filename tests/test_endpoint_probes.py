@@ -66,6 +66,7 @@ def test_what_is_not_offered_is_found_to_be_missing(connect: Connect, lacking: s
         ("one_choice", "choices", "asked for two samples in one call"),
         ("no_logprobs", "text_logprobs", "without the log-probabilities that were asked for"),
         ("hot", "text_logprobs", "change with the temperature"),
+        ("no_plain", "plain_sampling", "accepts top_k and ignores it"),
     ],
 )
 def test_a_flag_that_is_accepted_and_ignored_does_not_count(connect: Connect, lie: str, note: str, says: str) -> None:

@@ -199,7 +199,7 @@ def test_a_killed_run_asks_again_for_no_more_than_the_calls_in_flight(serve: Ser
     file = tmp_path / "killed.toml"
     file.write_text(
         'task = "phone_messages"\nrepeats = 1\nshots = [2]\narms = ["zero-shot", "generated"]\n'
-        'data = { test_rows = 6 }\nteachers = { model = "served", count = 2 }\n'
+        'data = { test_rows = 6 }\nteachers = { model = "served", count = 2 }\ngeneration = { lessons = 1 }\n'
         'student = { model = "served", calibrate = false }\n'
         f'[models.served]\nmodel = "pretender"\nbase_url = "{server.url}"\nconcurrency = {flight}\n'
     )
@@ -233,7 +233,27 @@ def test_a_dry_run_asks_an_endpoint_nothing(serve: Serve) -> None:
     estimates = dry_run(experiment(server))
     assert [estimate.arm for estimate in estimates] == ["zero-shot", "generated"]
     assert all(estimate.answering.prompt_tokens for estimate in estimates)
+    assert [estimate.cost for estimate in estimates] == [None, None]
     assert not server.asked
+
+
+def test_a_dry_run_foresees_the_price_of_what_has_to_be_asked(serve: Serve) -> None:
+    server = serve(MixingPretender())
+    arms = {"zero-shot": {}, "first": {"method": "generated"}, "second": {"method": "generated"}}
+    priced = experiment(server, {"prices": {"input": 2_000_000.0, "output": 0.0}}, arms=arms)
+    zero, first, second = dry_run(priced)
+    used = zero.teaching + zero.answering
+    assert zero.cost == pytest.approx(2.0 * used.prompt_tokens)
+    assert first.cost
+    # The same lesson again: nothing has to be asked that was not asked before.
+    assert second.cost == 0
+    assert not server.asked
+
+
+def test_a_model_in_this_process_costs_nothing(serve: Serve) -> None:
+    server = serve(MixingPretender())
+    local = experiment(server, student={"model": "fake:mixer", "calibrate": False})
+    assert [estimate.cost for estimate in dry_run(local)] == [0.0, None]
 
 
 def test_an_interrupted_run_ends_at_once_and_keeps_what_was_answered(serve: Serve, tmp_path: Path) -> None:

@@ -121,9 +121,11 @@ def test_messages_lessons_and_sources_agree(tmp_path: Path) -> None:
     lesson = Lesson.load(cell)
     messages = [json.loads(line) for line in (cell / "messages.jsonl").read_text().splitlines()]
     sent = [
-        (m["reply"]["teacher"], m["reply"]["round"], example) for m in messages for example in m["reply"]["examples"]
+        (m["reply"]["teacher"], m["reply"]["round"], example)
+        for m in messages
+        for example in m["reply"].get("examples", [])
     ]
-    assert len(messages) == 8
+    assert [m["request"]["kind"] for m in messages] == ["examples"] * 8 + ["grades"] * 8
     for example, source in zip(lesson.examples, lesson.sources, strict=True):
         assert (source.teacher, source.round, example.model_dump()) in sent
 
@@ -264,7 +266,7 @@ def test_damaged_and_changed_inputs_of_a_resumed_run_are_named(tmp_path: Path) -
     [
         ({"teachers": {**FAKE, "count": 60}}, DataError, "needs 8 examples per teacher"),
         ({"shots": [40]}, DataError, "'original' needs 40 examples per teacher"),
-        ({"teachers": {**FAKE, "held_out": 0}}, ConfigError, "votes with held-out examples"),
+        ({"teachers": {**FAKE, "held_out": 0}}, ConfigError, "judges by held-out examples"),
         ({"data": {"test_rows": 40, "train": "none.csv"}}, DataError, "none.csv"),
         ({"task": "sms_spam"}, ConfigError, "SOCIAL_LEARNING_DATA"),
         ({"task": "lambadda"}, ConfigError, "there are phone_messages"),

@@ -42,7 +42,9 @@ def made(text: str, answer: str = "spam", **fields: str) -> dict[str, Any]:
 def taught(carrier: DeskCarrier, hostile: Callable[[bytes], bytes], out: Path) -> tuple[list[str], list[str]]:
     """Have teacher 3 send what `hostile` makes of its honest response; the texts of the lesson, and what the run tells."""
     carrier.faults["teacher-3"] = hostile
-    experiment = short(arms=["zero-shot", "generated"], remote={"timeout": 20, "min_teachers": 2})
+    experiment = short(
+        arms=["zero-shot", "generated"], generation={"lessons": 1}, remote={"timeout": 20, "min_teachers": 2}
+    )
     learn(experiment, carrier, out)
     lesson = json.loads(lessons(out)[KEY.name])
     return [example["fields"]["text"] for example in lesson["examples"]], attendance_lines(out, [KEY])
@@ -116,3 +118,19 @@ def test_more_than_was_asked_for_is_cut(carrier: DeskCarrier, tmp_path: Path) ->
     assert lines == ["teacher-3: 196 texts more_than_asked"]
     log = (tmp_path / "run" / "cells" / KEY.name / "messages.jsonl").read_text()
     assert log.count(POISON) == 4
+
+
+@pytest.mark.parametrize(("grades", "missing"), [([0.5], True), ([0.1] * 16, False), ([2.0] * 16, True)])
+def test_grades_that_are_none_make_a_teacher_missing(
+    carrier: DeskCarrier, grades: list[float], missing: bool, tmp_path: Path
+) -> None:
+    def hostile(honest: bytes) -> bytes:
+        told = json.loads(honest)
+        if told["reply"]["kind"] == "grades":
+            told["reply"]["grades"] = grades
+        return json.dumps(told).encode()
+
+    carrier.faults["teacher-3"] = hostile
+    learn(short(arms=["zero-shot", "generated"], remote={"timeout": 20, "min_teachers": 2}), carrier, tmp_path / "run")
+    lines = attendance_lines(tmp_path / "run", [KEY])
+    assert bool(lines) == missing

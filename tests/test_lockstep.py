@@ -1,7 +1,7 @@
 """Lockstep: callers side by side give the same answers as one after the other, in fewer, larger calls."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
@@ -94,3 +94,35 @@ def test_callers_that_wait_for_something_else_do_so_side_by_side() -> None:
 
     together = Together[int]([model], lambda: None)
     assert together([partial(job, number) for number in range(3)]) == [2, 4, 6]
+
+
+@pytest.mark.parametrize("give_up", [None, lambda: None], ids=["turns", "threads"])
+def test_an_interrupt_in_the_model_ends_every_caller(give_up: Callable[[], None] | None) -> None:
+    class Interrupted(Batching):
+        def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+            raise KeyboardInterrupt
+
+    model, went_home = LockstepModel(Interrupted()), list[int]()
+
+    def job(number: int) -> list[Score]:
+        try:
+            return model.score([("a", " b")])
+        finally:
+            went_home.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        Together[list[Score]]([model], give_up)([partial(job, number) for number in range(3)])
+    assert sorted(went_home) == [0, 1, 2]
+    assert model.meeting is None
+
+
+def test_an_interrupt_in_a_caller_ends_the_others_without_another_call() -> None:
+    inner = Batching()
+    model = LockstepModel(inner)
+
+    def interrupted() -> tuple[list[str], list[float]]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Together[tuple[list[str], list[float]]]([model])([lambda: talk(model, 0), interrupted])
+    assert inner.sizes == []

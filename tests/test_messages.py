@@ -14,10 +14,12 @@ from social_learning.messages import (
     GuardResult,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
     Request,
     RequestExamples,
+    RequestGrades,
     RequestInstruction,
     RequestOriginals,
     RequestVote,
@@ -44,16 +46,25 @@ requests: st.SearchStrategy[Request] = st.one_of(
         samples=positive,
         way=st.sampled_from(["plain", "label-first"]),
         self_check=st.booleans(),
+        cloze=st.booleans(),
         temperature=temperature,
         top_p=top_p,
     ),
     st.builds(RequestOriginals, round=small, count=positive),
     st.builds(RequestVote, round=small, candidates=st.lists(example, min_size=1, max_size=3).map(tuple)),
+    st.builds(
+        RequestGrades,
+        round=small,
+        candidates=st.just((Example(fields={"text": "a"}, answer="spam"),)),
+        lessons=st.lists(st.lists(st.just(0), max_size=3).map(tuple), min_size=1, max_size=3).map(tuple),
+        questions=positive,
+    ),
     st.builds(RequestInstruction, round=small, shots=positive, samples=positive, temperature=temperature, top_p=top_p),
 )
 replies: st.SearchStrategy[Reply] = st.one_of(
     st.builds(ReplyExamples, examples=st.lists(example, max_size=3).map(tuple), discarded=discarded, **shared),
     st.builds(ReplyVote, choice=small, **shared),
+    st.builds(ReplyGrades, grades=st.lists(st.floats(0, 1), max_size=3).map(tuple), **shared),
     st.builds(ReplyInstruction, instruction=st.none() | text, discarded=discarded, **shared),
 )
 
@@ -142,3 +153,10 @@ def test_a_reply_is_no_request() -> None:
         request_from_json(to_json(ReplyVote(teacher="ann", round=0, choice=0)))
     with pytest.raises(MessageError):
         reply_from_json(to_json(RequestOriginals(round=0, count=1)))
+
+
+def test_grades_are_shares_and_lessons_name_candidates() -> None:
+    with pytest.raises(ValidationError):
+        ReplyGrades(teacher="ann", round=0, grades=(1.5,))
+    with pytest.raises(ValidationError, match="not there"):
+        RequestGrades(round=0, candidates=(Example(fields={"text": "a"}, answer="b"),), lessons=((1,),), questions=1)

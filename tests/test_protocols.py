@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -14,10 +15,12 @@ from social_learning.messages import (
     GuardResult,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
     Request,
     RequestExamples,
+    RequestGrades,
     RequestInstruction,
     RequestOriginals,
     RequestVote,
@@ -217,6 +220,66 @@ def test_an_answer_of_another_kind_is_refused(reply: Reply) -> None:
     next(protocol)
     with pytest.raises(TeachingError, match=f"teacher 'bo' answered a request for examples with '{reply.kind}'"):
         go_on(protocol, sent("ann", "a"), reply)
+
+
+# Grades
+
+GRADED = replace(PLAIN, lessons=3, questions=5)
+
+
+def graded(*grades: Sequence[float], round: int = 1) -> list[ReplyGrades]:
+    return [ReplyGrades(teacher=f"judge {i}", round=round, grades=tuple(row)) for i, row in enumerate(grades)]
+
+
+def grading() -> tuple[Protocol, RequestGrades]:
+    """A protocol that has drawn three lessons of two, and asks for their grades."""
+    protocol = random_examples(TASK, TEACHERS, 2, GRADED, generator(1))
+    next(protocol)
+    ballot = asked(go_on(protocol, sent("ann", "a", "b", "c"), sent("bo", "d", "e", "f")))
+    assert isinstance(ballot.request, RequestGrades)
+    assert ballot.teachers == TEACHERS
+    return protocol, ballot.request
+
+
+def lessons_on(request: RequestGrades) -> list[list[str]]:
+    return [[request.candidates[place].fields["text"] for place in lesson] for lesson in request.lessons]
+
+
+@pytest.mark.parametrize("best", range(3))
+def test_the_lesson_with_the_best_grades_is_taken(best: int) -> None:
+    protocol, request = grading()
+    assert (request.round, request.questions, len(request.lessons)) == (1, 5, 3)
+    row = [0.9 if number == best else 0.5 for number in range(3)]
+    lesson = lesson_of(go_on(protocol, *graded(row, row, row)))
+    assert texts_of(lesson) == lessons_on(request)[best]
+
+
+def test_the_first_lesson_that_is_drawn_is_the_one_that_nobody_grades() -> None:
+    _, request = grading()
+    ungraded = random_examples(TASK, TEACHERS, 2, PLAIN, generator(1))
+    next(ungraded)
+    lesson = lesson_of(go_on(ungraded, sent("ann", "a", "b", "c"), sent("bo", "d", "e", "f")))
+    assert texts_of(lesson) == lessons_on(request)[0]
+
+
+def test_one_teacher_among_eight_cannot_push_a_lesson() -> None:
+    protocol, request = grading()
+    honest = [[0.6, 0.5, 0.5]] * 7
+    lesson = lesson_of(go_on(protocol, *graded(*honest, [0.0, 1.0, 0.0])))
+    assert texts_of(lesson) == lessons_on(request)[0]
+
+
+@pytest.mark.parametrize("reply", [*graded([0.5, 0.5]), sent("bo", "a", round=1)])
+def test_what_is_no_grade_for_each_lesson_is_refused(reply: Reply) -> None:
+    protocol, _ = grading()
+    with pytest.raises(TeachingError, match="grades for 3 lessons"):
+        go_on(protocol, reply)
+
+
+def test_without_any_grades_there_is_no_lesson() -> None:
+    protocol, _ = grading()
+    with pytest.raises(TeachingError, match="no teacher graded"):
+        go_on(protocol)
 
 
 # Votes

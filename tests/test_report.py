@@ -344,13 +344,16 @@ def test_of_very_many_teachers_those_that_sent_most_are_named() -> None:
 
 def test_damaged_and_missing_logs_and_lessons_are_told(folder: Path) -> None:
     cells = folder / "cells"
-    with (cells / "generated-n4-r0" / "messages.jsonl").open("a") as stream:
+    log = cells / "generated-n4-r0" / "messages.jsonl"
+    sound = len(log.read_text().splitlines())
+    with log.open("a") as stream:
         stream.write('{"bytes": 7}\n[1]\nnot json\n')
     (cells / "generated-n4-r1" / "messages.jsonl").unlink()
     (cells / "voted-n4-r0" / "lesson.json").write_text("{}")
     (cells / "instruction-r0" / "lesson.json").unlink()
     text = words(Document(page(folder)).text)
-    assert "damaged: lines 4, 5, 6 of cells/generated-n4-r0/messages.jsonl" in text
+    damaged = ", ".join(str(sound + number) for number in (1, 2, 3))
+    assert f"damaged: lines {damaged} of cells/generated-n4-r0/messages.jsonl" in text
     assert "cells/generated-n4-r1/messages.jsonl is missing." in text
     assert "is not a lesson" in text
     assert "cells/instruction-r0/lesson.json is missing" in text

@@ -5,12 +5,14 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from social_learning.errors import ConfigError, DataError, ModelError
+from benchmarks.endpoints.loopback import Handler, Loopback
+from social_learning.errors import BudgetError, ConfigError, DataError, ModelError
 from social_learning.evaluation import Evaluation, Outcome
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score, Usage
 from social_learning.models.fakes import CopycatModel, MixerModel
@@ -22,6 +24,7 @@ from social_learning.reproduce.paper import ACCURACY, TASKS, PaperFigure
 from social_learning.reproduce.plan import default_root, parts_of
 from social_learning.reproduce.write import markdown
 from social_learning.results import Cell, CellKey
+from tests.endpoint_mixer import MixingPretender
 
 SMALL = ("shots=[2]", "teachers.count=3", "generation.shots=3", "generation.samples=3", "instruction.shots=2")
 
@@ -423,4 +426,43 @@ def test_a_forecast_asks_an_endpoint_nothing(tmp_path: Path) -> None:
     told = forecast(asked, tmp_path / "root", load=no_model)
     assert told.total.work.calls
     assert (told.total.seconds, told.paces) == (None, {})
-    assert told.total.figures[-1] == ""
+    assert told.total.figures[-2:] == ("", "not known")
+    assert "Not known: the prices of openai:some@http://127.0.0.1:9/v1" in told.remarks[1]
+
+
+def endpoints(**changes: Any) -> dict[str, Any]:
+    table = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "prices": {"input": 1.0, "output": 2.0}}
+    return {"models": {"big": table | changes, "small": table | {"model": "s"}}}
+
+
+def test_a_forecast_tells_the_price_of_endpoints_by_name(tmp_path: Path) -> None:
+    asked = request("table2", model="big", **endpoints())
+    told = forecast(asked, tmp_path / "root", load=no_model)
+    total = told.total
+    assert total.cost == pytest.approx((total.work.prompt_tokens + 2 * total.work.new_tokens) / 1e6)
+    assert total.seconds is None
+    assert told.remarks[0].startswith("Price: ")
+    assert told.to_table()["total"]["cost"] == total.cost
+
+
+def test_endpoints_that_are_not_asked_and_budgets_leave_the_folder_what_it_is() -> None:
+    one = request("table2", model="big", **endpoints())
+    assert default_root(one) == default_root(replace(one, models={"big": one.models["big"]}, budget={"max_cost": 1.0}))
+    assert default_root(one) == default_root(replace(one, overrides=(*one.overrides, "budget.max_calls=7")))
+    assert default_root(one) == default_root(request("table2", model="big", **endpoints(concurrency=2)))
+    assert default_root(one) != default_root(request("table2", model="big", **endpoints(form="chat")))
+    assert Request.from_table(json.loads(json.dumps(asdict(one)))) == one
+
+
+def test_one_budget_holds_for_all_tables_and_goes(tmp_path: Path, serve: Callable[[Handler], Loopback]) -> None:
+    server = serve(MixingPretender())
+    served = {"models": {"big": {"model": "pretender", "base_url": server.url}}}
+    asked = request("table2", model="big", recipes=("default",), repeats=1, **served)
+    for limit in (30, 50):
+        with pytest.raises(BudgetError, match=f"budget.max_calls = {limit} "):
+            reproduce(replace(asked, budget={"max_calls": limit}), tmp_path / "root")
+    ledger = next((tmp_path / "cache").rglob("spent-reproduce-*.jsonl"))
+    assert len(ledger.read_text().splitlines()) == 50
+    outcome = reproduce(replace(asked, overrides=(*asked.overrides, "budget.max_calls=9999")), tmp_path / "root")
+    assert all(row.ours for row in outcome.views[0].rows if row.line.arm)
+    assert len(list((tmp_path / "cache").rglob("spent-*.jsonl"))) == 1

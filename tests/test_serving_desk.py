@@ -12,10 +12,12 @@ from social_learning.messages import (
     Enquiry,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
     Request,
     RequestExamples,
+    RequestGrades,
     RequestInstruction,
     RequestOriginals,
     RequestVote,
@@ -60,10 +62,21 @@ class Repeat:
             raise self.scripted.fails
         if isinstance(request, RequestVote):
             return ReplyVote(teacher="t", round=request.round, choice=0)
+        if isinstance(request, RequestGrades):
+            return ReplyGrades(teacher="t", round=request.round, grades=tuple(0.5 for _ in request.lessons))
         if isinstance(request, RequestInstruction):
             return ReplyInstruction(teacher="t", round=request.round, instruction=self.scripted.text)
         examples = tuple(made(f"{self.scripted.text} {n}") for n in range(request.count))
         return ReplyExamples(teacher="t", round=request.round, examples=examples)
+
+
+def grades(candidates: int = 1, lessons: int = 1, questions: int = 8, round: int = 0) -> RequestGrades:
+    return RequestGrades(
+        round=round,
+        candidates=tuple(made(f"candidate {n}") for n in range(candidates)),
+        lessons=((0,),) * lessons,
+        questions=questions,
+    )
 
 
 @pytest.fixture
@@ -136,6 +149,9 @@ def test_private_examples_word_for_word_are_never_sent(open_desk: Callable[..., 
         examples(shots=65),
         RequestInstruction(round=0, shots=3, samples=1),
         RequestVote(round=0, candidates=tuple(made(f"candidate {n}") for n in range(5))),
+        grades(candidates=5),
+        grades(lessons=65),
+        grades(questions=3),
     ],
 )
 def test_a_request_beyond_the_caps_is_refused_whatever_its_kind(
@@ -167,6 +183,13 @@ def test_caps_per_run_and_ever_count_what_left_before_a_restart_too(open_desk: C
     vote = RequestVote(round=0, candidates=(made("x"),))
     assert ask(desk, vote, run="other").reply
     assert ask(desk, vote, run="third").refused == "over_ever_cap"
+
+
+def test_each_grade_counts_as_a_vote(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk(Policy(per_run=Caps(requests=9, texts=9, votes=5)))
+    assert ask(desk, grades(lessons=3), id="grades-0").reply
+    assert ask(desk, grades(lessons=3, round=1), id="grades-1").refused == "over_run_cap"
+    assert ask(desk, grades(lessons=2, round=1), id="grades-1").reply
 
 
 def test_the_number_of_requests_is_capped(open_desk: Callable[..., Desk]) -> None:

@@ -1,5 +1,6 @@
 """Teachers: what comes out of a silo, and what does not."""
 
+import math
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,14 +10,17 @@ import pytest
 from social_learning.corpus import Corpus
 from social_learning.errors import DataError, ModelError, SocialLearningError
 from social_learning.guards import MinDistance, NoCopies, PlainText
+from social_learning.judge import VOTE_SHOTS
 from social_learning.messages import (
     GuardResult,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
     Request,
     RequestExamples,
+    RequestGrades,
     RequestInstruction,
     RequestOriginals,
     RequestVote,
@@ -26,7 +30,7 @@ from social_learning.models.fakes import CopycatModel, FakeModel, MixerModel
 from social_learning.silo import Silo
 from social_learning.task import Example, Task
 from social_learning.tasks import BUILT_IN
-from social_learning.teacher import VOTE_SHOTS, Draft, Teacher
+from social_learning.teacher import Draft, Teacher
 
 SMS = BUILT_IN["sms_spam"].task
 LAMBADA = BUILT_IN["lambada"].task
@@ -379,7 +383,7 @@ def test_a_vote_reads_so_many_held_out_examples_at_most() -> None:
 
 
 def test_a_silo_without_a_held_out_part_cannot_vote() -> None:
-    with pytest.raises(DataError, match="silo 'ann' holds nothing out: voting needs a held_out share above 0"):
+    with pytest.raises(DataError, match="silo 'ann' holds nothing out: judging needs a held_out share above 0"):
         teacher_of(MixerModel("m")).answer(RequestVote(round=0, candidates=ROWS[:1]))
 
 
@@ -478,31 +482,73 @@ def test_drafts_without_an_answer_are_completed_if_asked(complete: bool) -> None
     assert reply.discarded == ({} if complete else {"malformed": 3})
 
 
+SENTENCE = (
+    "on the hill stood a mill and in the mill lived a miller with his cat and they were glad of the wind that blew "
+)
+"""24 words; two of them twice."""
+
+
 class CutOff(MixerModel):
-    """Writes on until its tokens run out, in the middle of a word; asked for an answer, it gives one."""
+    """Writes on until its tokens run out, in the middle of a word."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
-        if sampling.temperature == 0:
-            return [[Completion(" 4", (-1.0,), "stop")] for _ in prompts]
-        return [[Completion("a night like any oth", (-1.0,), "length")] for _ in prompts]
+        return [[Completion(SENTENCE + "down to the mill where the mill", (-1.0,), "length")] for _ in prompts]
 
 
-def test_a_draft_that_was_cut_off_is_completed_where_its_question_ends_in_a_gap() -> None:
-    lambada, gsm8k = BUILT_IN["lambada"].task, BUILT_IN["gsm8k"].task
-    assert lambada.ends_in_gap
-    assert not any(BUILT_IN[name].task.ends_in_gap for name in ("gsm8k", "boolq", "sms_spam"))
-    silos = [
-        Silo("ann", task, [task.example({**fields, "answer": answer}) for _ in range(4)])
-        for task, fields, answer in (
-            (lambada, {"passage": "she took the lamp and lit the"}, "lamp"),
-            (gsm8k, {"question": "How many are 2 and 2?"}, "2 and 2 are 4\n#### 4"),
-        )
-    ]
-    request = RequestExamples(round=0, count=1, shots=2, samples=1, complete=True)
-    replies = [Teacher(silo, CutOff("cut off")).answer(request) for silo in silos]
-    assert [
-        [example.fields for example in reply.examples] for reply in replies if isinstance(reply, ReplyExamples)
-    ] == [
-        [{"passage": "a night like any"}],
-        [],
-    ]
+def test_a_draft_without_its_gap_gets_one_at_a_rare_word_that_came_up_before() -> None:
+    everyday = [LAMBADA.example({"passage": f"the {n} and the wind and a", "answer": "cat"}) for n in range(20)]
+    teacher = Teacher(Silo("ann", LAMBADA, everyday), CutOff("cut off"))
+    request = RequestExamples(round=0, count=1, shots=2, samples=1, cloze=True)
+    (example,) = examples_of(teacher.answer(request))
+    assert (
+        example.answer == "mill"
+    )  # `the` came up too, but stands in every private example; the last `mill` is cut off
+    assert example.fields["passage"] == SENTENCE + "down to the"
+
+
+def test_a_draft_without_a_word_for_the_gap_is_malformed() -> None:
+    class Short(CutOff):
+        def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+            return [[Completion("the mill by the mill", (-1.0,), "length")] for _ in prompts]
+
+    rows = [LAMBADA.example({"passage": f"number {n} and a", "answer": "cat"}) for n in range(4)]
+    reply = Teacher(Silo("ann", LAMBADA, rows), Short("short")).answer(
+        RequestExamples(round=0, count=1, shots=2, samples=1, cloze=True)
+    )
+    assert isinstance(reply, ReplyExamples)
+    assert (reply.examples, reply.discarded) == ((), {"malformed": 1})
+
+
+# Grades
+
+
+def test_a_lesson_is_graded_by_the_answers_that_the_model_finds_probable_after_it() -> None:
+    good, bad = Example(fields={"text": "good"}, answer="spam"), Example(fields={"text": "bad"}, answer="not spam")
+
+    def likes(prompt: Prompt, continuation: str) -> float:
+        if "held out" not in str(prompt):
+            return -1.0  # words that say nothing, for the calibration
+        return -0.1 if ("good" in str(prompt)) == (continuation.strip() == "spam") else -3.0
+
+    rows = [Example(fields={"text": f"held out {n}"}, answer="spam") for n in range(12)]
+    model = Scripted(likes=likes)
+    teacher = teacher_of(model, held_out=rows)
+    request = RequestGrades(round=2, candidates=(good, bad), lessons=((0,), (1,)), questions=5)
+    reply = teacher.answer(request)
+    share = 1 / (1 + math.exp(-2.9))
+    assert reply == ReplyGrades(teacher="ann", round=2, grades=(round(share, 4), round(1 - share, 4)))
+    assert len({str(prompt) for prompt, _ in model.pairs if "held out" in str(prompt)}) == 2 * 5
+
+
+def test_lessons_can_be_graded_without_likelihoods() -> None:
+    rows = [Example(fields={"text": f"held out {n}"}, answer=SMS.labels[n > 0]) for n in range(4)]
+    model = Scripted([said(f" {SMS.labels[0]}")])
+    request = RequestGrades(round=0, candidates=ROWS[:1], lessons=((0,),), questions=9, by="answers")
+    assert teacher_of(model, held_out=rows).answer(request) == ReplyGrades(teacher="ann", round=0, grades=(0.25,))
+    assert model.pairs == []
+
+
+def test_a_teacher_that_holds_nothing_out_cannot_grade() -> None:
+    request = RequestGrades(round=0, candidates=ROWS[:1], lessons=((0,),), questions=4)
+    with pytest.raises(DataError, match="holds nothing out"):
+        teacher_of(MixerModel("m")).answer(request)

@@ -5,6 +5,7 @@
 Label scores and greedy answers to questions of the bundled data, after lessons of original examples. Writes
 benchmarks/results/agreement.json. llama-server computes with the quantised weights and rounds activations to 8 bits for it; the
 local engine computes with the same weights unpacked to float32, and once more in bfloat16 to show what rounding alone does.
+`python -m benchmarks.tables` then puts the table into docs/endpoints.md.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import numpy as np
 
 from benchmarks.endpoints.llama import embedded_gguf, llama_server
 from benchmarks.machine import facts
+from benchmarks.tables import agreement
 from social_learning import LanguageModel, Sampling, load_model
 from social_learning.config import parse_experiment
 from social_learning.corpus import Corpus, load_corpus
@@ -69,7 +71,7 @@ def compare(one: Answers, other: Answers, labels: int) -> dict[str, Any]:
 def main() -> None:
     """Compare, print, write."""
     parser = argparse.ArgumentParser(description="Local engine and llama-server on the same weights.")
-    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--rows", type=int, default=100)
     rows = parser.parse_args().rows
     gguf = embedded_gguf()
     if gguf is None:
@@ -93,13 +95,7 @@ def main() -> None:
     ]
     result = {"machine": facts(), "rows": rows, "weights": gguf.name, "served": identity, "table": table}
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(
-        "| shots | float32 here against | mean difference | largest | same label | same answer |\n|---|---|---|---|---|---|"
-    )
-    for row in table:
-        shares = f"{100 * row['same_label']:.1f} % | {100 * row['same_answer']:.1f} %"
-        figures = f"{row['mean_difference']:.4f} | {row['largest_difference']:.4f} | {shares}"
-        print(f"| {row['shots']} | {row['against']} | {figures} |")
+    print(agreement(result))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Pretender:
 
     Offers: text, chat, choices, seed, logprobs, plain, vllm, sglang, echo, forced. Lies: `template` puts a chat template
     around plain text; `same` scores everything alike; `shifted` is off by one token; `hot` lets log-probabilities depend on
-    the temperature; `one_choice` ignores `n`; `no_logprobs` leaves them out.
+    the temperature; `one_choice` ignores `n`; `no_logprobs` leaves them out; `no_plain` ignores `top_k` and `min_p`.
     """
 
     model: str = "pretender"
@@ -98,6 +98,9 @@ class Pretender:
         chance = random.Random(f"{seed}-{number}" if seed is not None else None)  # noqa: S311
         context, written = self.tokens(text), Written()
         temperature = body.get("temperature") or 0.0
+        obeys = "plain" in self.offers and "no_plain" not in self.lies
+        if obeys and (body.get("top_k") == 1 or body.get("min_p") == 1.0):
+            temperature = 0.0
         for _ in range(body.get("max_tokens") or body.get("max_completion_tokens") or 16):
             options = self.following(context)
             weights = [math.exp(logprob / temperature) if temperature else 0.0 for _, logprob in options]
@@ -145,6 +148,8 @@ class Pretender:
         return choice
 
     def _chat(self, body: Mapping[str, Any]) -> Answer:
+        if "top_k" in body and "plain" not in self.offers:
+            return REFUSED
         prompt = body["messages"][0]["content"]
         written = self.write(prompt, body)
         message = {"role": "assistant", "content": "".join(token for token, _, _ in written).strip()}

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from social_learning.errors import ConfigError, TaskError
-from social_learning.models.endpoint.settings import Endpoint, Prices
+from social_learning.models.endpoint.settings import Endpoint, Prices, is_endpoint, parse_name
 from social_learning.results import CellKey
 from social_learning.student import AnswerMode
 from social_learning.task import Task
@@ -29,7 +29,7 @@ DRAWN: tuple[Method, ...] = (*WITH_SHOTS, "instruction")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 """Names of experiments and arms: they become folder names."""
 
-_REACHING = {"key_env", "key_header", "concurrency", "timeout", "deadline", "prices"}
+REACHING = {"key_env", "key_header", "concurrency", "timeout", "deadline", "prices"}
 """Settings of an endpoint that cannot change what it answers."""
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
@@ -97,6 +97,7 @@ class EndpointTable(_Table):
     timeout: float = Field(default=120.0, gt=0)
     deadline: float = Field(default=900.0, gt=0)
     prices: PricesTable | None = None
+    body: dict[str, Any] = Field(default_factory=dict)
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint under the name of its table. Raises ConfigError where a value cannot be used."""
@@ -143,8 +144,9 @@ class GenerationTable(_Table):
     """`[generation]`: how teachers write examples and how the student picks.
 
     `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown,
-    `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced` and `complete`
-    are described in the docs of the experiment file. `vote_by` says how teachers judge candidates (method `voted`).
+    `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced`, `complete`
+    and `cloze` are described in the docs of the experiment file. Of `lessons` whole lessons the one is taken that teachers
+    grade best by `questions` held-out examples each. `vote_by` says how teachers judge candidates and lessons.
     `cohort` is how many teachers are asked at a time (method `generated`); without it, all.
     """
 
@@ -158,6 +160,9 @@ class GenerationTable(_Table):
     self_check: bool | None = None
     balanced: bool | None = None
     complete: bool | None = None
+    cloze: bool | None = None
+    lessons: int | None = Field(default=None, ge=1, le=1024)
+    questions: int = Field(default=8, ge=1)
     vote_by: Literal["likelihood", "answers"] = "likelihood"
     cohort: int | None = Field(default=None, ge=1)
 
@@ -277,15 +282,22 @@ class Experiment(_Table):
         folders = Counter(key.name for _, key in cells_of(self))
         if max(folders.values()) > 1:
             raise ConfigError(f"arms: two arms would share the folder {folders.most_common(1)[0][0]!r}: rename one")
-        for name, table in self.models.items():
-            table.endpoint(name)
-            if not _NAME.fullmatch(name):
-                raise ConfigError(f"models: {name!r} must be made of letters, digits, '.', '_' and '-'")
+        self._models_fit()
         if self.remote is not None:
             self._remote_fits()
         if self.compare_with not in names:
             raise ConfigError(f"compare_with: no arm {self.compare_with!r}; arms are {', '.join(names)}")
         return self
+
+    def _models_fit(self) -> None:
+        for name, table in self.models.items():
+            table.endpoint(name)
+            if not _NAME.fullmatch(name):
+                raise ConfigError(f"models: {name!r} must be made of letters, digits, '.', '_' and '-'")
+        for arm in self.resolved_arms():
+            for model in (arm.teachers.model, arm.student.model):
+                if model not in self.models and is_endpoint(model):
+                    parse_name(model)  # a key in an address must be refused before anything is written down
 
     def _remote_fits(self) -> None:
         names = self.teacher_names
@@ -329,10 +341,14 @@ class Experiment(_Table):
         """Eight hex digits over all settings that decide an outcome. Where the file lies, what the run may spend, and how an
         endpoint or a teacher of its own is reached do not count.
         """
-        table = self.model_dump(mode="json", exclude={"budget": True, "remote": True, "models": {"__all__": _REACHING}})
+        table = self.model_dump(mode="json", exclude={"budget": True, "remote": True, "models": {"__all__": REACHING}})
         if self.remote is not None:
             table["remote"] = list(self.teacher_names)
-        if not table["models"]:  # what came later must not change the fingerprints of files without it
+        # What came later must not change the fingerprints of files without it.
+        for endpoint in table["models"].values():
+            if not endpoint["body"]:
+                del endpoint["body"]
+        if not table["models"]:
             del table["models"]
         if table["generation"]["vote_by"] == "likelihood":
             del table["generation"]["vote_by"]
@@ -363,16 +379,21 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
 
     Raises ConfigError in one line that names the file and the key.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"no experiment file {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
+    table = read_toml(path)
     for override in overrides:
         apply_override(table, override)
     table.setdefault("name", path.stem)
     return parse_experiment(table, str(path), path.parent)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises ConfigError in one line that names it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no file {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
 
 
 def parse_experiment(table: Mapping[str, Any], where: str = "experiment", base: Path = Path()) -> Experiment:

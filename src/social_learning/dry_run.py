@@ -5,7 +5,6 @@ model's tokens; and how long that would be, by the pace of the real model on a s
 import contextlib
 import itertools
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from social_learning.models.registry import load_token_counter
 from social_learning.progress import Unwatched
 from social_learning.results import CellKey
 from social_learning.task import SEPARATOR
+from social_learning.work import Work, cost_of, distinct_share, known_sum
 
 CountTokens = Callable[[str], int]
 TRIED = 2
@@ -33,40 +33,19 @@ TRIED = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What one model has to compute: calls, prompt tokens, those of them that differ, and new tokens.
-
-    `different` counts what prompts of one batch have in common once, as the local engine computes it.
-    """
-
-    calls: float = 0
-    prompt_tokens: float = 0
-    different: float = 0
-    new_tokens: float = 0
-
-    def __add__(self, other: "Work") -> "Work":
-        return Work(*(a + b for a, b in zip(self._parts, other._parts, strict=True)))
-
-    def __sub__(self, other: "Work") -> "Work":
-        return Work(*(a - b for a, b in zip(self._parts, other._parts, strict=True)))
-
-    def __mul__(self, times: float) -> "Work":
-        return Work(*(times * part for part in self._parts))
-
-    @property
-    def _parts(self) -> tuple[float, ...]:
-        return self.calls, self.prompt_tokens, self.different, self.new_tokens
-
-
-@dataclass(frozen=True, slots=True)
 class Estimate:
-    """Model calls and tokens of one arm at one number of shots, all repeats together."""
+    """Model calls, tokens and price of one arm at one number of shots, all repeats together.
+
+    `cost` is of the calls that have to be made: what arms share is paid for by the first of them. It is None where an endpoint
+    has a part in it whose prices are not known.
+    """
 
     arm: str
     shots: int
     repeats: int
     teaching: Usage
     answering: Usage
+    cost: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +61,14 @@ class Part:
         return Part(self.arm, self.shots, {name: work * factor for name, work in self.work.items()})
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Seconds per different prompt token and per new token, and the piece that it was measured on: tokens, seconds."""
-
-    prompt_token: float
-    new_token: float
-    tokens: int
-    measured: float
-
-    def seconds(self, work: Work) -> float:
-        """Return how long some work takes at this pace."""
-        return self.prompt_token * work.different + self.new_token * work.new_tokens
-
-
 def dry_run(
     experiment: Experiment,
     *,
     data: Path | None = None,
     token_counter: Callable[[str], CountTokens] = load_token_counter,
 ) -> list[Estimate]:
-    """Estimate model calls and tokens per arm, without a single call of a real model and without writing anything that
-    stays.
+    """Estimate model calls, tokens and price per arm, without a single call of a real model and without writing anything
+    that stays.
 
     Data is read and checked as in a run. Tokens are counted by the real model's tokenizer, example by example; how
     long texts turn out, and how many of them are usable, is the stand-in's guess. Cells that a run folder already
@@ -111,8 +76,14 @@ def dry_run(
     """
     meter = Meter(token_counter)
     with _played(experiment) as (played, folder):
-        result = run(played, folder / "run", data=data, load=meter.load)
-    return [Estimate(arm.name, arm.shots, arm.repeats, arm.teaching, arm.answering) for arm in result.arms]
+        result = run(played, folder / "run", data=data, load=meter.load, watch=meter)
+    works: dict[tuple[str, int], list[float | None]] = {}
+    for (_, key), work in zip(cells_of(experiment), meter.steps(), strict=True):
+        works.setdefault((key.arm, key.shots), []).append(cost_of(experiment, work))
+    return [
+        Estimate(arm.name, arm.shots, arm.repeats, arm.teaching, arm.answering, known_sum(works[arm.name, arm.shots]))
+        for arm in result.arms
+    ]
 
 
 def dry_cells(
@@ -158,25 +129,6 @@ def dry_audit(
     for arm, work in zip([*controls_of(audited), *audited], meter.steps(), strict=True):
         parts.append(Part(arm.name, max(arm.shots), work).times(plan.wanted(arm) / tried.wanted(arm)))
     return parts
-
-
-def calibrate(model: LanguageModel, texts: Sequence[str], clock: Callable[[], float] = time.perf_counter) -> Pace:
-    """Measure a model's pace: it reads `texts`, different from each other, and continues each of them by 8 x 32 tokens.
-
-    `clock` tells seconds. A first small call, which prepares what later ones find prepared, is not timed.
-    """
-    model.score([(texts[0][:40], " so")])
-    began = clock()
-    scores = model.score([(text, " so") for text in texts])
-    read = clock() - began
-    tokens = sum(score.prompt_tokens + score.tokens for score in scores)
-    per_prompt_token = read / max(1, tokens * distinct_share(texts))
-    began = clock()
-    rows = model.generate(list(texts), Sampling(temperature=1.0, max_tokens=32, seed=1), samples=8)
-    wrote = clock() - began
-    new = sum(completion.tokens for row in rows for completion in row)
-    per_new_token = max(0.0, wrote - read) / max(1, new)
-    return Pace(per_prompt_token, per_new_token, tokens + new, read + wrote)
 
 
 class Meter(Unwatched):
@@ -246,26 +198,6 @@ class StandIn(MixerModel):
 def _ordinary(word: str) -> bool:
     """Whether a word can be swapped for another one, and an example is still one: no heading, mark or number."""
     return any(map(str.isalpha, word)) and not any(map(str.isdigit, word)) and not word.endswith(":")
-
-
-def distinct_share(texts: Sequence[str]) -> float:
-    """Return the share of characters, in (0, 1], that are left when texts lie in one trie: common beginnings once."""
-    ordered = sorted(texts)
-    total = sum(map(len, ordered))
-    shared = sum(_common(a, b) for a, b in itertools.pairwise(ordered))
-    return 1 - shared / total if total else 1.0
-
-
-def _common(left: str, right: str) -> int:
-    """How many characters two texts share at their beginning, by halving."""
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 Guards see private text; their results, which leave the silo, are counts.
 """
 
-import re
 import string
 import unicodedata
 from collections import Counter
@@ -23,7 +22,7 @@ LONG_FIELD_WORDS = 5
 """
 
 
-_PUNCTUATION = string.punctuation + "\u2018\u2019\u201c\u201d\u2026"
+PUNCTUATION = string.punctuation + "\u2018\u2019\u201c\u201d\u2026"
 
 
 class Private:
@@ -100,13 +99,15 @@ def visible(text: str) -> str:
 
 def normalise(text: str) -> str:
     """Return `text` without case, invisible characters, variants of letters and runs of blanks: the same wording."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible(text)).casefold())
-    return re.sub(r"\s+", " ", folded).strip()
+    shown = visible(text)
+    if shown.isascii():  # has neither variants nor, in most texts, anything else to fold
+        return " ".join(shown.lower().split())
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold()).split())
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, normalised; punctuation at their ends does not count."""
-    return [word for part in normalise(text).split() if (word := part.strip(_PUNCTUATION))]
+    return [word for part in normalise(text).split() if (word := part.strip(PUNCTUATION))]
 
 
 def private_texts(task: Task, example: Example) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ class RequestExamples(_Frozen):
     `way`: `plain` shows the examples as they are and lets the model continue (the paper's procedure); `label-first`
     asks for a class and then for the question, about equally often for each class. `self_check` drops an example when
     the teacher's model, shown its private examples, gives it another label; `complete` has it answer a draft that ended
-    before its answer. `samples` continuations are drawn, at
+    before its answer; `cloze` sets the gap in a draft that has none, at a word of its own. `samples` continuations are drawn, at
     `temperature` and `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class
     where `way` is label-first).
     """
@@ -35,6 +35,7 @@ class RequestExamples(_Frozen):
     way: Literal["plain", "label-first"] = "plain"
     self_check: bool = False
     complete: bool = False
+    cloze: bool = False
     temperature: float = Field(default=1.0, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
 
@@ -59,6 +60,28 @@ class RequestVote(_Frozen):
     round: int = Field(ge=0)
     candidates: tuple[Example, ...] = Field(min_length=1)
     by: Literal["likelihood", "answers"] = "likelihood"
+
+
+class RequestGrades(_Frozen):
+    """Asks each teacher how good lessons are, judged by its held-out examples.
+
+    A lesson is a list of places in `candidates`, in the order in which a student would read them. Its grade is the mean, over
+    the first `questions` held-out examples (fewer where the silo holds fewer), of how probable the teacher's model finds the
+    right answer after the lesson; `by` answers: the share of questions it answers right, which needs no likelihoods.
+    """
+
+    kind: Literal["grades"] = "grades"
+    round: int = Field(ge=0)
+    candidates: tuple[Example, ...] = Field(min_length=1)
+    lessons: tuple[tuple[int, ...], ...] = Field(min_length=1)
+    questions: int = Field(ge=1)
+    by: Literal["likelihood", "answers"] = "likelihood"
+
+    @model_validator(mode="after")
+    def _places_exist(self) -> Self:
+        if any(not 0 <= place < len(self.candidates) for lesson in self.lessons for place in lesson):
+            raise ValueError("a lesson names a candidate that is not there")
+        return self
 
 
 class RequestInstruction(_Frozen):
@@ -105,6 +128,13 @@ class ReplyVote(_Reply):
     choice: int = Field(ge=0)
 
 
+class ReplyGrades(_Reply):
+    """A grade for each lesson, in order, rounded to four digits: 0 for none of the answers, 1 for all of them."""
+
+    kind: Literal["grades"] = "grades"
+    grades: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+
+
 class ReplyInstruction(_Reply):
     """A teacher's instruction; None where no draft passed its guards."""
 
@@ -113,8 +143,10 @@ class ReplyInstruction(_Reply):
     discarded: dict[str, int] = Field(default_factory=dict)
 
 
-Request = Annotated[RequestExamples | RequestOriginals | RequestVote | RequestInstruction, Field(discriminator="kind")]
-Reply = Annotated[ReplyExamples | ReplyVote | ReplyInstruction, Field(discriminator="kind")]
+Request = Annotated[
+    RequestExamples | RequestOriginals | RequestVote | RequestGrades | RequestInstruction, Field(discriminator="kind")
+]
+Reply = Annotated[ReplyExamples | ReplyVote | ReplyGrades | ReplyInstruction, Field(discriminator="kind")]
 
 Refusal = Literal[
     "unreadable",

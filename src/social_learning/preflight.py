@@ -9,7 +9,7 @@ from social_learning.endpoints import is_remote
 from social_learning.errors import ConfigError, DataError, ModelError
 from social_learning.models.base import Capabilities, LimitedModel
 from social_learning.models.pool import ModelPool
-from social_learning.recipes import generation, private_examples_needed
+from social_learning.recipes import generation, judges, private_examples_needed
 from social_learning.seeds import generator
 from social_learning.silo import Silo, make_silos, split_dirichlet, split_uniform
 from social_learning.task import Task
@@ -33,8 +33,11 @@ def check(experiment: Experiment, corpus: Corpus) -> None:
                 f"among {arm.teachers.count} teachers, with {arm.teachers.held_out:.0%} held out, leave {max(teaching, 0)}: "
                 "use fewer teachers or shots, or more data"
             )
-        if arm.method == "voted" and round(arm.teachers.held_out * per_silo) < 1:
-            raise ConfigError(f"arm {arm.name!r} votes with held-out examples: set teachers.held_out above 0")
+        if judges(arm, corpus.task) and round(arm.teachers.held_out * per_silo) < 1:
+            raise ConfigError(
+                f"arm {arm.name!r} judges by held-out examples: set teachers.held_out above 0"
+                + ("" if arm.method == "voted" else ", or generation.lessons to 1")
+            )
         if arm.teachers.split == "dirichlet":
             silos_for(experiment, arm, corpus, 0)
 
@@ -51,6 +54,8 @@ def check_settings(arm: Arm, task: Task) -> None:
             problem = "has no labels to skew; set teachers.split to 'uniform'"
         elif arm.generation.self_check:
             problem = "has no labels to check; leave generation.self_check out"
+    if arm.generation.cloze and not task.cloze:
+        problem = "is no cloze task, so no gap can be set; leave generation.cloze out"
     if arm.generation.way == "label-first" and not task.can_label_first:
         problem = "cannot be told label first: it needs labels, on a line of their own; set generation.way to 'plain'"
     if problem:
@@ -124,9 +129,9 @@ def _teachers_need(arm: Arm, task: Task) -> dict[str, str]:
         needs["scoring"] = "the self-check compares labels by it: set generation.self_check to false"
     elif how.complete and task.labels:
         needs["scoring"] = "drafts are completed with the likeliest label: set generation.complete to false"
-    if arm.method == "voted" and arm.generation.vote_by == "likelihood":
+    if judges(arm, task) and arm.generation.vote_by == "likelihood":
         needs["scoring"] = (
-            needs.get("scoring", "") or "votes go to the likeliest candidate: set generation.vote_by to 'answers'"
+            needs.get("scoring", "") or "teachers judge by likelihood: set generation.vote_by to 'answers'"
         )
     return needs
 

@@ -12,6 +12,9 @@ from social_learning.protocols.examples import Generation, random_examples, vote
 from social_learning.protocols.instruction import one_instruction
 from social_learning.task import Task
 
+LESSONS = 16
+"""How many whole lessons teachers grade by the default recipe."""
+
 
 def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.random.Generator) -> Protocol:
     """Return the protocol of one arm at one number of shots."""
@@ -32,9 +35,11 @@ def generation(table: GenerationTable, task: Task) -> Generation:
     """Fill in what the experiment file leaves to the recipe.
 
     `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: with
-    labels, label first where the format allows it, self-check, labels balanced; without, unanswered drafts are completed.
+    labels, label first where the format allows it, self-check, labels balanced; without, unanswered drafts are completed, or
+    get their gap in a cloze task. With either, teachers grade LESSONS lessons.
     """
-    improve = table.recipe == "default" and bool(task.labels)
+    ours = table.recipe == "default"
+    improve = ours and bool(task.labels)
     first = improve and task.can_label_first
     return Generation(
         shots=table.shots,
@@ -45,7 +50,10 @@ def generation(table: GenerationTable, task: Task) -> Generation:
         way=table.way or ("label-first" if first else "plain"),
         self_check=improve if table.self_check is None else table.self_check,
         balanced=improve if table.balanced is None else table.balanced,
-        complete=(table.recipe == "default" and not task.labels) if table.complete is None else table.complete,
+        complete=(ours and not task.labels and not task.cloze) if table.complete is None else table.complete,
+        cloze=(ours and task.cloze) if table.cloze is None else table.cloze,
+        lessons=table.lessons or (LESSONS if ours else 1),
+        questions=table.questions,
         vote_by=table.vote_by,
         cohort=table.cohort,
     )
@@ -57,3 +65,8 @@ def private_examples_needed(arm: Arm, task: Task) -> int:
     if arm.method in ("generated", "voted"):
         return generation(arm.generation, task).shots
     return needs.get(arm.method, 0)
+
+
+def judges(arm: Arm, task: Task) -> bool:
+    """Return whether an arm's teachers judge candidates or lessons by their held-out examples."""
+    return arm.method == "voted" or (arm.method == "generated" and generation(arm.generation, task).lessons > 1)

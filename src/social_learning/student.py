@@ -1,5 +1,6 @@
 """Students: a lesson and a model answer questions. Teachers are gone by then."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -9,6 +10,7 @@ from social_learning.errors import ModelError
 from social_learning.lesson import Lesson
 from social_learning.models.base import LanguageModel, Sampling
 from social_learning.seeds import generator
+from social_learning.task import Example
 
 AnswerMode = Literal["auto", "free", "labels"]
 
@@ -60,13 +62,30 @@ class Student:
         completions = self._model.generate([self.lesson.prompt(fields) for fields in questions], sampling)
         return [self._task.parse_answer(row[0].text) for row in completions]
 
+    def probabilities(self, examples: Sequence[Example]) -> list[float]:
+        """Return how probable the student finds each example's answer, in [0, 1], in order: among the labels, calibrated, or
+        as the text that follows the question.
+        """
+        questions = [example.fields for example in examples]
+        if self._by_labels:
+            scores = self._calibrated(questions)
+            right = [self._task.labels.index(example.answer) for example in examples]
+            shares = np.exp(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
+            return [float(share) for share in shares[np.arange(len(right)), right]]
+        pairs = [(self.lesson.prompt(e.fields), self._task.continuation(e.answer)) for e in examples]
+        return [math.exp(min(0.0, score.logprob)) for score in self._model.score(pairs)]
+
     def _choose(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
+        return [self._task.labels[i] for i in np.argmax(self._calibrated(questions), axis=1)]
+
+    def _calibrated(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:
+        """Return the log-likelihood of each label after each question, less the lesson's bias, shape (questions, labels)."""
         scores = self._label_scores([*self._blanks, *questions])
         blank = scores[: len(self._blanks)]
         if len(blank):
             shares = np.exp(blank - np.logaddexp.reduce(blank, axis=1, keepdims=True))
             scores = scores - np.log(shares.mean(axis=0))
-        return [self._task.labels[i] for i in np.argmax(scores[len(blank) :], axis=1)]
+        return scores[len(blank) :]
 
     def _blank_questions(self, rng: np.random.Generator) -> list[dict[str, str]]:
         """Questions that say nothing: for each field, as many words as its mean, drawn from all examples of the lesson."""
@@ -76,14 +95,12 @@ class Student:
         words = {name: [example.fields[name].split() for example in examples] for name in names}
         pools = {name: [word for text in texts for word in text] for name, texts in words.items()}
         sizes = {name: max(1, round(len(pools[name]) / len(examples))) for name in names}
+        salads = {
+            name: rng.integers(len(pool), size=(WORD_SALADS, sizes[name])).tolist() for name, pool in pools.items()
+        }
         return [
-            {
-                name: " ".join(
-                    pools[name][place] for place in rng.integers(len(pools[name]), size=sizes[name]).tolist()
-                )
-                for name in names
-            }
-            for _ in range(WORD_SALADS)
+            {name: " ".join([pools[name][place] for place in salads[name][salad]]) for name in names}
+            for salad in range(WORD_SALADS)
         ]
 
     def _label_scores(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:

@@ -63,6 +63,7 @@ class Task(BaseModel):
     template: str
     instruction: str = ""
     labels: tuple[str, ...] = ()
+    cloze: bool = False
     metric: Metric = "exact"
     answer_marker: str = ""
     answer_pattern: str = ""
@@ -100,6 +101,8 @@ class Task(BaseModel):
             raise TaskError(f"{where} metric 'labels' needs a list of labels, and only that metric has one")
         if len({label.casefold() for label in self.labels}) != len(self.labels) or len(self.labels) == 1:
             raise TaskError(f"{where} labels must be two or more, and differ by more than case")
+        if self.cloze and self.metric != "exact":
+            raise TaskError(f"{where} only a task with metric 'exact' can be a cloze: its answer is a word of the text")
         if any(not label.strip() or label != label.strip() or "\n" in label for label in self.labels):
             raise TaskError(f"{where} labels must be one line each, with no blanks at the ends")
 
@@ -209,13 +212,6 @@ class Task(BaseModel):
         head, tail = self._answer_line
         return bool(self.labels) and bool(head) and "{" not in tail
 
-    @property
-    def ends_in_gap(self) -> bool:
-        """Whether the answer goes on in the question's last line, as a word that fills a gap: such a question can end
-        after any word.
-        """
-        return "{" in self._answer_line[1]
-
     def render_label_first(self, example: Example) -> str:
         """Return the example with its answer line above the question: `Class: spam`, then `Text: ...`."""
         head, _ = self._answer_line
@@ -294,8 +290,11 @@ class Task(BaseModel):
     # Answers
 
     def _label(self, text: str) -> str | None:
-        folded = text.strip().casefold()
-        return next((label for label in self.labels if label.casefold() == folded), None)
+        return self._labels_folded.get(text.strip().casefold())
+
+    @cached_property
+    def _labels_folded(self) -> dict[str, str]:
+        return {label.casefold(): label for label in self.labels}
 
     def parse_answer(self, text: str) -> str | None:
         """Read the graded answer at the start of a student's free continuation; None where it cannot be read."""

@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from social_learning.cloze import with_gap, word_shares
 from social_learning.errors import DataError, ModelError, TaskError
 from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText, Private
+from social_learning.judge import Judge
 from social_learning.lesson import Lesson
 from social_learning.messages import (
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
     Request,
     RequestExamples,
+    RequestGrades,
     RequestInstruction,
     RequestOriginals,
     RequestVote,
@@ -36,9 +40,6 @@ from social_learning.task import ANSWER, SEPARATOR, Example
 
 INSTRUCTION_TOKENS = 192
 """The longest instruction a teacher writes, in tokens."""
-
-VOTE_SHOTS = 16
-"""How many held-out examples a teacher judges candidates after, at most: the first ones of its random split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Teacher:
             return self._answer_instruction(request)
         if isinstance(request, RequestVote):
             return self._answer_vote(request)
+        if isinstance(request, RequestGrades):
+            return self._answer_grades(request)
         return self._answer_originals(request)
 
     # Examples
@@ -162,6 +165,8 @@ class Teacher:
             example is not None and completion.finish == "length" and self._reads_on(completion, label, example)
             for (label, _, completion), example in zip(written, examples, strict=True)
         ]
+        if request.cloze:
+            examples = self._with_gaps([completion for _, _, completion in written], examples)
         if request.complete:
             examples = self._completed(shots, [completion for _, _, completion in written], examples)
         drafts, seen = [], set()
@@ -187,6 +192,8 @@ class Teacher:
             for number, (completion, example) in enumerate(zip(completions, examples, strict=True))
             if example is None and (fields := self._unanswered(completion)) is not None
         }
+        if not questions:
+            return list(examples)
         answers = Student(self._model, Lesson(task=self._task, examples=tuple(shots))).answers(list(questions.values()))
         completed = list(examples)
         for (number, fields), answer in zip(questions.items(), answers, strict=True):
@@ -199,13 +206,21 @@ class Teacher:
         return self._read(self._task.opening + completion.text + "x", label) != example
 
     def _unanswered(self, completion: Completion) -> dict[str, str] | None:
-        """Read a question without its answer. One that was cut off counts where it could end after any word."""
+        """Read a question without its answer."""
         text = self._task.opening + completion.text
         if completion.finish == "length":
-            if not self._task.ends_in_gap:
-                return None
-            text = text.rpartition(" ")[0]  # the last word may not be whole
+            return None
         return self._task.parse_question(text)
+
+    def _with_gaps(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
+        """Set the gap in drafts that have none; the last word of one that was cut off may not be whole."""
+        shares = word_shares(self._task, self._silo.examples)
+        texts = [c.text.rpartition(" ")[0] if c.finish == "length" else c.text for c in completions]
+        questions = [self._task.parse_question(self._task.opening + text) for text in texts]
+        return [
+            with_gap(self._task, fields, shares) if example is None and fields else example
+            for fields, example in zip(questions, examples, strict=True)
+        ]
 
     def _read(self, text: str, label: str | None) -> Example | None:
         return self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
@@ -262,34 +277,27 @@ class Teacher:
             self._leaves(example, self._task.render(example))
         return ReplyExamples(teacher=self.name, round=request.round, examples=tuple(examples))
 
-    # Votes
+    # Votes and grades
+
+    @property
+    def _judge(self) -> Judge:
+        if not self._silo.held_out:
+            raise DataError(f"silo {self.name!r} holds nothing out: judging needs a held_out share above 0")
+        return Judge(self._task, self._model, self._silo.held_out)
 
     def _answer_vote(self, request: RequestVote) -> ReplyVote:
         """Vote for the candidate that the held-out examples speak for; see RequestVote."""
-        if not self._silo.held_out:
-            raise DataError(f"silo {self.name!r} holds nothing out: voting needs a held_out share above 0")
-        judge = self._likelihoods if request.by == "likelihood" else self._right_answers
-        marks = np.array(judge(request.candidates, self._silo.held_out[:VOTE_SHOTS]))
+        marks = np.array(self._judge.marks(request.candidates, request.by))
         rng = generator(self._seed, request.kind, request.round)
         # Likelihoods are never equal but for equal texts; counts of right answers often are.
         best = int(np.argmax(marks) if request.by == "likelihood" else rng.choice(np.flatnonzero(marks == marks.max())))
         return ReplyVote(teacher=self.name, round=request.round, choice=best)
 
-    def _likelihoods(self, candidates: Sequence[Example], held_out: Sequence[Example]) -> list[float]:
-        """Each candidate's log-likelihood per token after the held-out examples (appendix H)."""
-        prompt = SEPARATOR.join(self._task.render(example) for example in held_out)
-        scores = self._model.score([(prompt, SEPARATOR + self._task.render(c)) for c in candidates])
-        return [score.per_token for score in scores]
-
-    def _right_answers(self, candidates: Sequence[Example], held_out: Sequence[Example]) -> list[float]:
-        """How many held-out questions the model answers right when shown one candidate."""
-        counts = []
-        for candidate in candidates:
-            student = Student(self._model, Lesson(task=self._task, examples=(candidate,)), answer_by="free")
-            answers = student.answers([example.fields for example in held_out])
-            right = [a is not None and self._task.correct(a, e) for a, e in zip(answers, held_out, strict=True)]
-            counts.append(float(sum(right)))
-        return counts
+    def _answer_grades(self, request: RequestGrades) -> ReplyGrades:
+        """Grade lessons by the held-out examples; see RequestGrades."""
+        lessons = [[request.candidates[place] for place in lesson] for lesson in request.lessons]
+        grades = self._judge.grades(lessons, request.questions, request.by)
+        return ReplyGrades(teacher=self.name, round=request.round, grades=tuple(round(grade, 4) for grade in grades))
 
     # Instructions
 

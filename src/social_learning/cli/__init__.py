@@ -13,13 +13,17 @@ from social_learning.cli.outboxes import outbox
 from social_learning.cli.reproductions import reproduce
 from social_learning.cli.tasks import tasks
 from social_learning.cli.teachers import teacher
-from social_learning.errors import BudgetError, SocialLearningError, UserError
+from social_learning.errors import BudgetError, EndpointError, SocialLearningError, UserError
 
 COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks, doctor)
 """In the order of the help page."""
 
 GROUPS = {"teacher": teacher, "outbox": outbox}
 """Commands with commands of their own."""
+
+SEE_TO_IT = (
+    ": see that the endpoint runs and base_url is right, then give the same command again; finished calls are kept"
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +47,7 @@ def main() -> None:
         return
     except SocialLearningError as error:
         code = 2 if isinstance(error, UserError) else 3 if isinstance(error, BudgetError) else 1
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {error}{SEE_TO_IT if isinstance(error, EndpointError) else ''}", err=True)
     except KeyboardInterrupt:
         code = 130
         typer.echo("stopped: the same command goes on from here", err=True)

@@ -13,12 +13,15 @@ from rich.table import Table
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
 from social_learning.config import Experiment, cells_of, load_experiment
 from social_learning.dry_run import Estimate, dry_run
+from social_learning.endpoints import is_remote, models_of, price_remarks
 from social_learning.experiment import run as run_experiment
 from social_learning.live import Live
 from social_learning.models.base import Usage
 from social_learning.remote import attendance_lines, learn, socket_carrier
 from social_learning.report import load_result, show_result, write_report
+from social_learning.report.numbers import price
 from social_learning.results import Result
+from social_learning.work import known_sum
 
 
 def demo(out: OutOption = None, override: SetOption = None, as_json: JsonOption = False) -> None:
@@ -40,14 +43,14 @@ def run(
     data: DataOption = None,
     as_json: JsonOption = False,
     dry: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what model calls and tokens it would take.")
+        bool, typer.Option("--dry-run", help="Only tell what model calls, tokens and money it would take.")
     ] = False,
     max_cost: MaxCostOption = None,
 ) -> None:
     """Run an experiment, or finish one that was stopped: the same command goes on where it was."""
     experiment = load_experiment(file, with_max_cost(override, max_cost))
     if dry:
-        _show_estimates(dry_run(experiment, data=data), as_json)
+        _show_estimates(experiment, dry_run(experiment, data=data), as_json)
     else:
         _run(experiment, out, data, as_json)
 
@@ -81,22 +84,36 @@ def _show(result: Result, as_json: bool) -> None:
         show_result(result, Console())
 
 
-def _show_estimates(estimates: list[Estimate], as_json: bool) -> None:
-    rows = [(e.arm, e.shots, e.repeats, e.teaching + e.answering) for e in estimates]
+def _show_estimates(experiment: Experiment, estimates: list[Estimate], as_json: bool) -> None:
+    rows = [(e.arm, e.shots, e.repeats, e.teaching + e.answering, e.cost) for e in estimates]
     if as_json:
-        keys = ("name", "shots", "repeats", "calls", "prompt_tokens", "completion_tokens")
-        arms = [dict(zip(keys, (*row[:3], *_counts(row[3])), strict=True)) for row in rows]
+        keys = ("name", "shots", "repeats", "calls", "prompt_tokens", "completion_tokens", "cost")
+        arms = [dict(zip(keys, (*row[:3], *_counts(row[3]), row[4]), strict=True)) for row in rows]
         typer.echo(json.dumps({"arms": arms}))
         return
+    priced = any(is_remote(experiment, name) for name in models_of(experiment))
     table = Table(title="What this run would take (estimate; nothing was computed)")
-    for name in ("Arm", "Shots", "Repeats", "Model calls", "Prompt tokens", "New tokens"):
+    for name in (
+        "Arm",
+        "Shots",
+        "Repeats",
+        "Model calls",
+        "Prompt tokens",
+        "New tokens",
+        *(["Price"] if priced else []),
+    ):
         table.add_column(name, justify="left" if name == "Arm" else "right")
-    for arm, shots, repeats, usage in rows:
-        table.add_row(arm, str(shots or ""), str(repeats), *(f"{count:,}" for count in _counts(usage)))
+    for arm, shots, repeats, usage, cost in rows:
+        figures = (f"{count:,}" for count in _counts(usage))
+        table.add_row(arm, str(shots or ""), str(repeats), *figures, *([price(cost)] if priced else []))
     table.add_section()
     total = sum((row[3] for row in rows), Usage())
-    table.add_row("all", "", "", *(f"{count:,}" for count in _counts(total)))
-    Console().print(table)
+    whole = [price(known_sum(row[4] for row in rows))] if priced else []
+    table.add_row("all", "", "", *(f"{count:,}" for count in _counts(total)), *whole)
+    console = Console()
+    console.print(table)
+    for remark in price_remarks(experiment) if priced else ():
+        console.print(remark, markup=False, highlight=False)
 
 
 def _counts(usage: Usage) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from social_learning.cli.options import JsonOption
 from social_learning.errors import ServingError
 from social_learning.guards import visible
-from social_learning.messages import ReplyExamples, ReplyInstruction, ReplyVote
+from social_learning.messages import ReplyExamples, ReplyGrades, ReplyInstruction, ReplyVote
 from social_learning.serving.outbox import Entry, read_outbox
 from social_learning.serving.outbox import verify as verify_outbox
 from social_learning.serving.silo_file import load_silo_file
@@ -70,6 +70,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
         left = "\n".join(" | ".join((*example.fields.values(), example.answer)) for example in reply.examples)
     elif isinstance(reply, ReplyInstruction):
         left = reply.instruction or "no instruction"
+    elif isinstance(reply, ReplyGrades):
+        left = ", ".join(f"{grade:.4f}" for grade in reply.grades)
     else:
         left = f"candidate {reply.choice + 1}" if isinstance(reply, ReplyVote) else f"refused: {entry.refused}"
     return str(entry.number + 1), when, f"{entry.run}\n{entry.id}", asked, guards, visible(left)

@@ -8,8 +8,9 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from social_learning.cli.options import DataOption, JsonOption, SetOption
+from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, SetOption, with_max_cost
 from social_learning.config import DEFAULT_MODEL
+from social_learning.endpoints import load_models
 from social_learning.errors import ConfigError
 from social_learning.live import Live
 from social_learning.privacy.canaries import KINDS
@@ -39,6 +40,13 @@ def reproduce(  # noqa: PLR0913  # one for each option
     canaries: Annotated[str, typer.Option(help="Canaries of table3 and table4: codes, names or both.")] = "both",
     trials: Annotated[int, typer.Option(min=1, help="Trials of table3 and table4, per line.")] = 100,
     references: Annotated[int, typer.Option(min=1, help="Canaries never planted, per trial.")] = 999,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--models", metavar="FILE", help="TOML file with [models.NAME] tables and a [budget].", show_default=False
+        ),
+    ] = None,
+    max_cost: MaxCostOption = None,
     override: SetOption = None,
     out: Annotated[
         Path | None,
@@ -49,7 +57,10 @@ def reproduce(  # noqa: PLR0913  # one for each option
     data: DataOption = None,
     as_json: JsonOption = False,
     dry: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell calls, tokens and time: the model answers a few short prompts.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Only tell calls, tokens, time and price: the model answers a few short prompts."
+        ),
     ] = False,
 ) -> None:
     """Run the paper's tables with a model, or finish them, and show them beside the paper's own figures."""
@@ -57,6 +68,7 @@ def reproduce(  # noqa: PLR0913  # one for each option
     if "all" in tables and teacher_model is None:
         wanted.remove("table10")
         typer.echo("table10 is left out: it needs --teacher-model", err=True)
+    tables_of_models, budget = load_models(models) if models else ({}, {})
     request = Request(
         tables=tuple(dict.fromkeys(wanted)),
         model=model,
@@ -68,7 +80,9 @@ def reproduce(  # noqa: PLR0913  # one for each option
         canaries=_chosen("--canaries", canaries, KINDS),
         trials=trials,
         references=references,
-        overrides=tuple(override or ()),
+        overrides=tuple(with_max_cost(override, max_cost)),
+        models=tables_of_models,
+        budget=budget,
     )
     with Live(Console(stderr=True)) as live:
         if dry:

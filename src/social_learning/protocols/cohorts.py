@@ -10,7 +10,15 @@ import numpy as np
 
 from social_learning.errors import TeachingError
 from social_learning.protocols.base import Ask, Protocol, example_replies, in_words, reasons
-from social_learning.protocols.examples import MAX_ROUNDS, Candidate, Generation, candidates_of, lesson_of, pick
+from social_learning.protocols.examples import (
+    MAX_ROUNDS,
+    Candidate,
+    Generation,
+    best_of,
+    candidates_of,
+    lesson_of,
+    pick,
+)
 from social_learning.task import Task
 
 
@@ -57,7 +65,8 @@ def cohort_examples(
     """Pick `count` of the teachers' examples at random, as `random_examples` does, with teachers asked in cohorts.
 
     Memory holds one cohort's replies, at most `count` candidates per label, and counts. All teachers are asked once, and
-    again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where that fails.
+    again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where that fails. Of several lessons the last
+    cohort grades the best one.
     """
     balanced = generation.balanced and bool(task.labels)
     reservoir = Reservoir(task, count, task.labels if balanced else (), rng)
@@ -71,7 +80,8 @@ def cohort_examples(
         pool = reservoir.candidates()
         chosen = pick(task, pool, count, balanced, rng) if len(pool) >= count else []
         if len(chosen) == count:
-            return lesson_of(task, chosen)
+            others = [pick(task, pool, count, balanced, rng) for _ in range(generation.lessons - 1)]
+            return lesson_of(task, (yield from best_of([chosen, *others], cohort, generation, round + 1)))
     raise TeachingError(
         f"{len(teachers)} teachers sent {len(pool)} usable examples in {MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{in_words(heard)}"

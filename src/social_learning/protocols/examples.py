@@ -1,7 +1,8 @@
 """Sharing examples: teachers send examples their models wrote, and the student picks among them at random, or by vote."""
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,19 +10,31 @@ import numpy as np
 
 from social_learning.errors import TeachingError
 from social_learning.lesson import Lesson, Source
-from social_learning.messages import ReplyExamples, ReplyVote, RequestExamples, RequestVote
+from social_learning.messages import (
+    Reply,
+    ReplyExamples,
+    ReplyGrades,
+    ReplyVote,
+    RequestExamples,
+    RequestGrades,
+    RequestVote,
+)
 from social_learning.protocols.base import Ask, Protocol, Replies, example_replies, why_nothing
 from social_learning.task import Example, Task
 
 MAX_ROUNDS = 6
 """How often teachers are asked again while too few usable examples have come in."""
 
+TRIMMED = 1 / 8
+"""This share of a lesson's grades is left out at either end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What teachers are asked for in each round, and how the student picks; see RequestExamples for the first eight.
+    """What teachers are asked for in each round, and how the student picks; see RequestExamples for most of it.
 
-    `balanced` picks about equally many examples of each label, labels in turn. `vote_by`: see RequestVote.
+    `balanced` picks about equally many examples of each label, labels in turn. `lessons` is how many whole lessons are picked,
+    of which teachers grade the best one, by `questions` held-out examples each. `vote_by`: see RequestVote and RequestGrades.
     `cohort`: how many teachers are asked at a time, see `cohort_examples`; None for all of them.
     """
 
@@ -34,6 +47,9 @@ class Generation:
     self_check: bool
     balanced: bool
     complete: bool = False
+    cloze: bool = False
+    lessons: int = 1
+    questions: int = 8
     vote_by: Literal["likelihood", "answers"] = "likelihood"
     cohort: int | None = None
 
@@ -47,6 +63,7 @@ class Generation:
             way=self.way,
             self_check=self.self_check,
             complete=self.complete,
+            cloze=self.cloze,
             temperature=self.temperature,
             top_p=self.top_p,
         )
@@ -63,7 +80,8 @@ class Candidate:
 def random_examples(
     task: Task, teachers: Sequence[str], count: int, generation: Generation, rng: np.random.Generator
 ) -> Protocol:
-    """Pick `count` of the teachers' examples at random (the paper's random aggregator).
+    """Pick `count` of the teachers' examples at random (the paper's random aggregator), `generation.lessons` times over; of
+    several lessons, take the one that teachers grade best.
 
     Teachers are asked again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where that fails.
     """
@@ -75,11 +93,45 @@ def random_examples(
         pool = _without_repeats(task, pool + candidates_of(task, replies))
         chosen = pick(task, pool, count, generation.balanced, rng) if len(pool) >= count else []
         if len(chosen) == count:
-            return lesson_of(task, chosen)
+            others = [pick(task, pool, count, generation.balanced, rng) for _ in range(generation.lessons - 1)]
+            return lesson_of(task, (yield from best_of([chosen, *others], teachers, generation, round + 1)))
     raise TeachingError(
         f"{len(teachers)} teachers sent {len(pool)} usable examples in {MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{why_nothing(heard)}"
     )
+
+
+def best_of(
+    lessons: Sequence[list[Candidate]], teachers: Sequence[str], generation: Generation, round: int
+) -> Generator[Ask, Replies, list[Candidate]]:
+    """Have teachers grade lessons, and return the best one.
+
+    For each lesson, an eighth of its grades at either end is left out: one teacher among eight cannot push a lesson.
+    """
+    if len(lessons) == 1:
+        return lessons[0]
+    offered = list({id(candidate): candidate for candidate in itertools.chain(*lessons)}.values())
+    places = {id(candidate): place for place, candidate in enumerate(offered)}
+    request = RequestGrades(
+        round=round,
+        candidates=tuple(candidate.example for candidate in offered),
+        lessons=tuple(tuple(places[id(candidate)] for candidate in lesson) for lesson in lessons),
+        questions=generation.questions,
+        by=generation.vote_by,
+    )
+    replies = yield Ask(request, tuple(teachers))
+    grades = [_grades(name, reply, len(lessons)) for name, reply in replies.items()]
+    if not grades:
+        raise TeachingError("no teacher graded the lessons")
+    left_out = int(TRIMMED * len(grades))
+    trimmed = np.sort(grades, axis=0)[left_out : len(grades) - left_out]
+    return lessons[int(np.argmax(trimmed.mean(axis=0)))]
+
+
+def _grades(name: str, reply: Reply, lessons: int) -> tuple[float, ...]:
+    if not isinstance(reply, ReplyGrades) or len(reply.grades) != lessons:
+        raise TeachingError(f"teacher {name!r} did not answer with grades for {lessons} lessons")
+    return reply.grades
 
 
 def voted_examples(

@@ -14,6 +14,7 @@ from social_learning.messages import (
     GuardResult,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
     Request,
@@ -116,7 +117,7 @@ class ArmLog:
         reply = line.reply
         self.messages[reply.teacher] += 1
         self.bytes[reply.teacher] += line.bytes
-        if not isinstance(reply, ReplyVote):
+        if not isinstance(reply, ReplyVote | ReplyGrades):
             self.discarded.update(reply.discarded)
         for guard in reply.guards:
             self.mended[guard.guard] += guard.mended
@@ -184,7 +185,7 @@ def _message(line: LogLine, task: Task | None) -> Message:
         texts=tuple(shortened(text, LONGEST) for text in texts),
         remark=remark,
         bytes=line.bytes,
-        discarded={} if isinstance(reply, ReplyVote) else reply.discarded,
+        discarded={} if isinstance(reply, ReplyVote | ReplyGrades) else reply.discarded,
         guards=reply.guards,
     )
 
@@ -197,6 +198,8 @@ def _content(line: LogLine, task: Task | None) -> tuple[list[str], str]:
         return [as_text(example, task) for example in reply.examples], "" if reply.examples else "no example"
     if isinstance(reply, ReplyInstruction):
         return ([], "no instruction") if reply.instruction is None else ([reply.instruction], "")
+    if isinstance(reply, ReplyGrades):
+        return [", ".join(f"{grade:.4f}" for grade in reply.grades)], f"grades for {len(reply.grades)} lessons"
     if isinstance(request, RequestVote) and reply.choice < len(request.candidates):
         vote = f"votes for candidate {reply.choice + 1} of {len(request.candidates)}"
         return [as_text(request.candidates[reply.choice], task)], vote

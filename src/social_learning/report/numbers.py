@@ -51,6 +51,11 @@ def rows(arm: ArmResult) -> str:
     return f"{arm.test_rows:,} {TIMES} {arm.repeats}"
 
 
+def price(cost: float | None) -> str:
+    """Return money with four digits after the point below 1 and two above; `not known` for None."""
+    return "not known" if cost is None else f"{cost:,.4f}" if cost < 1 else f"{cost:,.2f}"
+
+
 def duration(seconds: float) -> str:
     """Return a length of time in words, such as `35 s`, `12 min` or `3 h 20 min`."""
     if seconds < 90:

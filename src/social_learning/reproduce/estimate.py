@@ -2,9 +2,8 @@
 by the pace of the real models on this machine.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +11,19 @@ from typing import Any
 
 from social_learning.config import Experiment, parse_experiment
 from social_learning.corpus import load_corpus
-from social_learning.dry_run import CountTokens, Pace, Work, calibrate, dry_audit, dry_cells
+from social_learning.dry_run import CountTokens, dry_audit, dry_cells
 from social_learning.dry_run import Part as Done
+from social_learning.endpoints import is_remote, models_of, price_remarks
 from social_learning.folders import cache_folder
-from social_learning.models.endpoint.settings import is_endpoint
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model, load_token_counter
 from social_learning.progress import Unwatched, Watch
-from social_learning.report.numbers import duration
+from social_learning.report.numbers import duration, price
 from social_learning.reproduce.plan import Part, Request
 from social_learning.reproduce.runner import planned
 from social_learning.reproduce.state import audited, cells_left, trials_left
 from social_learning.task import SEPARATOR
+from social_learning.work import Pace, Work, calibrate, cost_of, known_sum
 
 CALIBRATION_TEXTS, CALIBRATION_SHOTS = 8, 8
 """A model is timed on so many prompts of so many of the bundled, invented messages."""
@@ -31,34 +31,43 @@ CALIBRATION_TEXTS, CALIBRATION_SHOTS = 8, 8
 
 @dataclass(frozen=True, slots=True)
 class ForecastRow:
-    """The work of one arm on one task, all shots and repeats (or trials) together, and the seconds it would take; None where
-    a model behind an endpoint has a part in it.
+    """The work of one arm on one task, all shots and repeats (or trials) together; the seconds it would take, None where a
+    model behind an endpoint has a part in it; and what it would cost, None where such a model's prices are not known.
     """
 
     label: str
     work: Work
     seconds: float | None
+    cost: float | None = 0.0
+
+    def __add__(self, other: "ForecastRow") -> "ForecastRow":
+        seconds, cost = known_sum([self.seconds, other.seconds]), known_sum([self.cost, other.cost])
+        return ForecastRow(self.label, self.work + other.work, seconds, cost)
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Calls, prompt tokens, different ones of them, new tokens, and time, as short texts."""
+        """Calls, prompt tokens, different ones of them, new tokens, time, and price, as short texts."""
         work = self.work
         counts = (work.calls, work.prompt_tokens, work.different, work.new_tokens)
-        return (*map(_short, counts), "" if self.seconds is None else duration(self.seconds))
+        return (*map(_short, counts), "" if self.seconds is None else duration(self.seconds), price(self.cost))
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a command would take: rows, all of them together, and each model's pace."""
+    """What a command would take: rows, all of them together, each model's pace, and what to know about prices, in sentences;
+    none where no endpoint has a part in it.
+    """
 
     rows: tuple[ForecastRow, ...]
     paces: Mapping[str, Pace]
+    remarks: tuple[str, ...] = ()
 
     @property
     def total(self) -> ForecastRow:
         """All rows together."""
         work = sum((row.work for row in self.rows), Work())
-        return ForecastRow("all", work, _sum(row.seconds for row in self.rows))
+        seconds, cost = known_sum(row.seconds for row in self.rows), known_sum(row.cost for row in self.rows)
+        return ForecastRow("all", work, seconds, cost)
 
     @property
     def about(self) -> str:
@@ -107,28 +116,26 @@ def forecast(
     Raises a UserError as `reproduce` does.
     """
     root, parts = planned(request, root, data)
-    done = [(label, one) for part in parts for label, one in _work(part, data, token_counter)]
+    done = [(part, label, one) for part in parts for label, one in _work(part, data, token_counter)]
     options = {name: options for part in parts for name, options in _options(part.experiment).items()}
-    needed = dict.fromkeys(name for _, one in done for name in one.work if not is_endpoint(name))
+    needed = dict.fromkeys(name for part, _, one in done for name in one.work if not is_remote(part.experiment, name))
     watch = watch or Unwatched()
     paces = {}
     with closing(ModelPool(load, cache_folder() / "silos", watch.model)) as models:
         for name in needed:
             paces[name] = calibrate(models.load(name, options[name]), _texts(), clock)
-    sums: dict[str, dict[str, Work]] = {}
-    for label, one in done:
-        works = sums.setdefault(label, {})
-        for name, work in one.work.items():
-            works[name] = works.get(name, Work()) + work
-    rows = [
-        ForecastRow(
-            label,
-            sum(works.values(), Work()),
-            _sum(paces[name].seconds(work) if name in paces else None for name, work in works.items()),
-        )
-        for label, works in sums.items()
-    ]
-    return Forecast(tuple(rows), paces)
+    rows: dict[str, ForecastRow] = {}
+    for part, label, one in done:
+        seconds = known_sum(paces[name].seconds(work) if name in paces else None for name, work in one.work.items())
+        row = ForecastRow(label, sum(one.work.values(), Work()), seconds, cost_of(part.experiment, one.work))
+        rows[label] = rows[label] + row if label in rows else row
+    remarks = dict.fromkeys(
+        remark
+        for part in parts
+        if any(is_remote(part.experiment, name) for name in models_of(part.experiment))
+        for remark in price_remarks(part.experiment)
+    )
+    return Forecast(tuple(rows.values()), paces, tuple(remarks))
 
 
 def _work(part: Part, data: Path | None, token_counter: Callable[[str], CountTokens]) -> list[tuple[str, Done]]:
@@ -158,12 +165,6 @@ def _texts() -> list[str]:
     return [SEPARATOR.join(examples[first * size : (first + 1) * size]) for first in range(CALIBRATION_TEXTS)]
 
 
-def _sum(seconds: Iterable[float | None]) -> float | None:
-    """The sum, None where any part is not known."""
-    known = list(seconds)
-    return None if None in known else math.fsum(one for one in known if one is not None)
-
-
 def _short(count: float) -> str:
     """A count in at most five characters, such as `950`, `12.3k` or `4.6M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -189,4 +190,5 @@ def _table(row: ForecastRow) -> dict[str, Any]:
         "different_prompt_tokens": round(work.different),
         "new_tokens": round(work.new_tokens),
         "seconds": None if row.seconds is None else round(row.seconds, 1),
+        "cost": row.cost,
     }

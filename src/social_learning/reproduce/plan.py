@@ -9,12 +9,20 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from social_learning.audit import Plan
-from social_learning.config import DEFAULT_MODEL, Experiment, apply_override, cells_of, parse_experiment
+from social_learning.config import (
+    DEFAULT_MODEL,
+    REACHING,
+    BudgetTable,
+    Experiment,
+    apply_override,
+    cells_of,
+    parse_experiment,
+)
 from social_learning.errors import ConfigError
 from social_learning.privacy.canaries import CanaryKind
 from social_learning.reproduce.paper import AUDITED, SHOTS, TASKS
@@ -28,7 +36,7 @@ ALONE = 8
 FLOOR = "zero-shot"
 """The arm that run folders compare with; it is part of every table's run."""
 
-_OVERRIDABLE = ("seed", "shots", "teachers", "student", "generation", "instruction", "privacy", "canary")
+_OVERRIDABLE = ("seed", "shots", "teachers", "student", "generation", "instruction", "privacy", "canary", "budget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,8 @@ class Request:
 
     `teacher_model` is the other teachers' model of Table 10. `tasks` is empty for the paper's. `recipes` limits generated
     and voted lines. `overrides` are settings of all experiments, as in `-s KEY=VALUE`. `trials` and `references` are those
-    of the audits, `canaries` their kinds.
+    of the audits, `canaries` their kinds. `models` and `budget` are the tables of these names in an experiment file: endpoints
+    by name, and what all tables together may spend at them.
     """
 
     tables: tuple[str, ...]
@@ -51,6 +60,8 @@ class Request:
     trials: int = 100
     references: int = 999
     overrides: tuple[str, ...] = ()
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    budget: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> "Request":
@@ -110,9 +121,16 @@ def default_root(request: Request) -> Path:
     The fingerprint is of everything that its run folders have in common: neither tables nor tasks, nor the model of
     Table 10's teachers.
     """
-    settings = experiment_for(request, TASKS[0]).model_dump(mode="json", exclude={"name", "task"})
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("runs") / f"reproduce-{_slug(request.model)}-{digest}"
+    return Path("runs") / f"reproduce-{_slug(request.model)}-{fingerprint_of(request)}"
+
+
+def fingerprint_of(request: Request) -> str:
+    """Return eight hex digits over what all run folders of a request have in common, and decides an outcome."""
+    experiment = experiment_for(request, TASKS[0])
+    settings = experiment.model_copy(update={"budget": BudgetTable()}).model_dump(
+        mode="json", exclude={"name": True, "task": True, "models": {"__all__": REACHING}}
+    )
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def parts_of(request: Request, root: Path) -> list[Part]:
@@ -146,14 +164,18 @@ def folder_of(request: Request, root: Path, task: str, other_teachers: bool = Fa
 
 def experiment_for(request: Request, task: str, other_teachers: bool = False) -> Experiment:
     """Return the experiment of a task: every arm that any table needs. Raises ConfigError for overrides that do not fit."""
+    teachers = (request.teacher_model if other_teachers else None) or request.model
     table: dict[str, Any] = {
         "name": f"reproduce-{task}",
         "task": task,
         "repeats": request.repeats,
         "shots": list(SHOTS),
         "data": {} if request.test_rows is None else {"test_rows": request.test_rows},
-        "teachers": {"model": (request.teacher_model if other_teachers else None) or request.model},
+        "teachers": {"model": teachers},
         "student": {"model": request.model},
+        # Endpoints that are not asked must not make it another experiment.
+        "models": {name: dict(request.models[name]) for name in (request.model, teachers) if name in request.models},
+        "budget": dict(request.budget),
     }
     for override in request.overrides:
         key = override.partition("=")[0].strip()

@@ -1,11 +1,13 @@
 """The runner: does what a plan asks for, one run folder after another, with one model in memory; then the tables."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from social_learning.audit import audit, prepare
 from social_learning.corpus import load_corpus
+from social_learning.endpoints import load_from
 from social_learning.errors import AuditError
 from social_learning.experiment import run
 from social_learning.folders import cache_folder
@@ -15,7 +17,15 @@ from social_learning.preflight import check
 from social_learning.progress import Unwatched, Watch
 from social_learning.reproduce.compare import View, view_of
 from social_learning.reproduce.page import write_page
-from social_learning.reproduce.plan import Part, Request, check_request, default_root, parts_of, tables_of
+from social_learning.reproduce.plan import (
+    Part,
+    Request,
+    check_request,
+    default_root,
+    fingerprint_of,
+    parts_of,
+    tables_of,
+)
 from social_learning.reproduce.progress import Whole
 from social_learning.reproduce.state import arms_left, cells_left
 from social_learning.reproduce.tables import TABLES
@@ -51,13 +61,22 @@ def reproduce(
     whole = Whole(watch or Unwatched(), parts)
     remarks: list[str] = []
     views: list[View] = []
-    with closing(ModelPool(load, cache_folder() / "silos", whole.model, whole.tokens)) as models:
+    silos = cache_folder() / "silos"
+    ledger = silos / f"spent-reproduce-{fingerprint_of(request)}.jsonl"
+    with closing(ModelPool(_loader(parts, load, ledger), silos, whole.model, whole.tokens)) as models:
         for part in parts:
             _load(part, models)
         for part in parts:
             remarks += _do(part, models, whole, data)
             views = write_all(request, root)
     return Outcome(root, tuple(views), tuple(remarks))
+
+
+def _loader(parts: Sequence[Part], load: Load, ledger: Path) -> Load:
+    """Return `load` with the endpoints of all parts known to it, all paid from one purse."""
+    tables = {name: table for part in parts for name, table in part.experiment.models.items()}
+    endpoints = {name: table.endpoint(name) for name, table in tables.items()}
+    return load_from(endpoints, parts[0].experiment.budget, load, ledger)
 
 
 def planned(request: Request, root: Path | None, data: Path | None) -> tuple[Path, list[Part]]:

@@ -68,14 +68,16 @@ def show_forecast(forecast: Forecast, console: Console) -> None:
     """Print what a command would take: by task and arm, in all, and how the time was reckoned."""
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("part", overflow="fold", min_width=8)
-    for name in ("calls", "reads", "different", "writes", "time"):
+    names = ("calls", "reads", "different", "writes", "time", *(["price"] if forecast.remarks else []))
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for row in forecast.rows:
-        table.add_row(Text(visible(row.label)), *row.figures)
+        table.add_row(Text(visible(row.label)), *row.figures[: len(names)])
     table.add_section()
-    table.add_row("all", *forecast.total.figures)
+    table.add_row("all", *forecast.total.figures[: len(names)])
     console.print(Text("What is left to do (estimate)", style="bold"))
     console.print()
     console.print(table)
     console.print()
-    console.print(Text(visible(forecast.about), style="dim"))
+    for text in (forecast.about, *forecast.remarks):
+        console.print(Text(visible(text), style="dim"))

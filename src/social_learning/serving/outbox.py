@@ -24,8 +24,10 @@ from social_learning.messages import (
     Refusal,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
+    RequestGrades,
     RequestVote,
     reply_from_json,
     to_json,
@@ -80,6 +82,8 @@ class Entry:
             return Sent(requests=1, texts=len(reply.examples))
         if isinstance(reply, ReplyInstruction):
             return Sent(requests=1, texts=int(reply.instruction is not None))
+        if isinstance(reply, ReplyGrades):
+            return Sent(requests=1, votes=len(reply.grades))
         return Sent(requests=1, votes=1) if isinstance(reply, ReplyVote) else Sent()
 
 
@@ -253,6 +257,6 @@ def _request_hash(enquiry: Enquiry) -> str:
 def _told(enquiry: Enquiry) -> dict[str, Any]:
     """The request as plain values; of a ballot only its length, since other teachers' texts are not ours to keep."""
     table = enquiry.request.model_dump(mode="json")
-    if isinstance(enquiry.request, RequestVote):
+    if isinstance(enquiry.request, RequestVote | RequestGrades):
         table["candidates"] = len(enquiry.request.candidates)
     return table

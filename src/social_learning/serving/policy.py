@@ -9,12 +9,13 @@ from social_learning.messages import (
     Refusal,
     Request,
     RequestExamples,
+    RequestGrades,
     RequestInstruction,
     RequestOriginals,
     RequestVote,
 )
 
-Kind = Literal["examples", "instruction", "vote"]
+Kind = Literal["examples", "instruction", "vote", "grades"]
 """Kinds of requests that can be allowed. Private examples word for word never leave a teacher of its own."""
 
 Count = Annotated[int, Field(ge=1)]
@@ -28,7 +29,8 @@ class RequestCaps(_Table):
     """`[per_request]`: the largest request that is answered, and the longest reply in bytes.
 
     `examples` limits how many examples are asked for, `samples` how many drafts are written for them, `candidates` the length
-    of a ballot. `least_shots` and `shots` bound how many private examples the model is shown: with one, what it writes is
+    of a ballot, `lessons` how many are graded. A grade by one held-out example tells about that one: `least_questions` is the
+    fewest. `least_shots` and `shots` bound how many private examples the model is shown: with one, what it writes is
     close to that one.
     """
 
@@ -37,11 +39,15 @@ class RequestCaps(_Table):
     least_shots: Count = 4
     shots: Count = 64
     candidates: Count = 1024
+    lessons: Count = 64
+    least_questions: Count = 4
     bytes: int = Field(default=64 * 1024, ge=1, le=RESPONSE_BYTES)
 
 
 class Caps(_Table):
-    """`[per_run]` and `[ever]`: how many requests are answered, and how many texts (examples, instructions) and votes leave."""
+    """`[per_run]` and `[ever]`: how many requests are answered, and how many texts (examples, instructions) and votes leave. Each
+    grade counts as a vote.
+    """
 
     requests: Count
     texts: Count
@@ -63,7 +69,7 @@ class Policy(_Table):
     new names of runs.
     """
 
-    allow: tuple[Kind, ...] = ("examples", "instruction", "vote")
+    allow: tuple[Kind, ...] = ("examples", "instruction", "vote", "grades")
     per_request: RequestCaps = RequestCaps()
     per_run: Caps = Caps(requests=500, texts=500, votes=500)
     ever: Caps = Caps(requests=5000, texts=5000, votes=5000)
@@ -82,7 +88,7 @@ class Policy(_Table):
 
 
 class Sent(_Table):
-    """How much left a silo: requests answered, texts and votes sent."""
+    """How much left a silo: requests answered, texts and votes (or grades) sent."""
 
     requests: int = 0
     texts: int = 0
@@ -93,6 +99,8 @@ class Sent(_Table):
         """Return the most that can leave in answer to a request."""
         if isinstance(request, RequestVote):
             return cls(requests=1, votes=1)
+        if isinstance(request, RequestGrades):
+            return cls(requests=1, votes=len(request.lessons))
         return cls(requests=1, texts=1 if isinstance(request, RequestInstruction) else request.count)
 
     def __add__(self, other: "Sent") -> "Sent":
@@ -108,6 +116,9 @@ class Sent(_Table):
 def _within(request: Request, caps: RequestCaps) -> bool:
     if isinstance(request, RequestVote):
         return len(request.candidates) <= caps.candidates
+    if isinstance(request, RequestGrades):
+        fits = len(request.candidates) <= caps.candidates and len(request.lessons) <= caps.lessons
+        return fits and request.questions >= caps.least_questions
     if isinstance(request, RequestExamples) and request.count > caps.examples:
         return False
     if isinstance(request, RequestExamples | RequestInstruction):

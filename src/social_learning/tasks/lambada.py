@@ -20,6 +20,7 @@ LAMBADA = BuiltIn(
         name="lambada",
         template="Fill in blank:\n\n{passage} ____ -> {answer}",
         metric="exact",
+        cloze=True,
         answer_pattern=r"[^\s]+",
         max_answer_tokens=8,
         max_example_tokens=160,

@@ -18,9 +18,11 @@ from social_learning.messages import (
     Enquiry,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyInstruction,
     ReplyVote,
     RequestExamples,
+    RequestGrades,
     RequestInstruction,
     RequestVote,
     response_from_json,
@@ -76,12 +78,16 @@ def accept(teacher: str, enquiry: Enquiry, raw: bytes, task: Task) -> Accepted |
         return _instruction(reply)
     if isinstance(request, RequestVote) and isinstance(reply, ReplyVote) and reply.choice < len(request.candidates):
         return Accepted(reply, {})
+    if isinstance(request, RequestGrades) and isinstance(reply, ReplyGrades):
+        return Accepted(reply, {}) if len(reply.grades) == len(request.lessons) else Missing("wrong_reply")
     return Missing("wrong_reply")
 
 
 def _counts_are_plain(reply: Reply) -> bool:
     """Whether names of guards and reasons are names: they are shown in reports and errors."""
-    names = [guard.guard for guard in reply.guards] + ([] if isinstance(reply, ReplyVote) else list(reply.discarded))
+    names = [guard.guard for guard in reply.guards] + (
+        [] if isinstance(reply, ReplyVote | ReplyGrades) else list(reply.discarded)
+    )
     return len(names) <= MOST_COUNTS and all(re.fullmatch(NAME_FORM.strip("^$"), name) for name in names)
 
 

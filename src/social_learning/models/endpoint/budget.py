@@ -36,21 +36,22 @@ class Spent:
 
 
 class Booking:
-    """One call's place in the budget: first what it may take, then what it took."""
+    """One attempt's place in the budget. It took nothing until somebody says so."""
 
-    def __init__(self, expected: Spent) -> None:
-        self.taken = expected
+    def __init__(self) -> None:
+        self.taken: Spent | None = None
 
     def settle(self, taken: Spent) -> None:
-        """Say what an answered attempt took."""
+        """Say what the attempt took; what is said last counts."""
         self.taken = taken
 
 
 class Purse:
     """What a run has left. May be used from any thread.
 
-    `ledger` is a file with one line for each answered call; a run that goes on has spent what stands there. A call is let
-    through if all that was spent, all that calls in flight may take, and what it may take itself stay within the limits.
+    `ledger` is a file with one line for each attempt that took something; a run that goes on has spent what stands there. An
+    attempt is let through if all that was spent, all that those in flight may take, and what it may take itself stay within
+    the limits.
     """
 
     def __init__(self, limits: Limits, ledger: Path | None = None) -> None:
@@ -67,26 +68,24 @@ class Purse:
 
     @property
     def spent(self) -> Spent:
-        """What answered calls took so far."""
+        """What was taken so far."""
         return self._spent
 
     @contextmanager
     def book(self, expected: Spent) -> Iterator[Booking]:
-        """Book a call. Raises BudgetError where there is no room for it. What it took is written down at the end; a call
-        that fails took nothing.
+        """Book an attempt. Raises BudgetError where there is no room for it. What it was settled with is written down at the
+        end, however it ended.
         """
         with self._turn:
             self._check(self._spent + self._booked + expected)
             self._booked += expected
-        booking = Booking(expected)
-        answered = False
+        booking = Booking()
         try:
             yield booking
-            answered = True
         finally:
             with self._turn:
                 self._booked -= expected
-                if answered:
+                if booking.taken is not None:
                     self._spent += booking.taken
                     self._write(booking.taken)
 

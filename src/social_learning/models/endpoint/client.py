@@ -1,9 +1,7 @@
 """Client: one HTTP request and what became of it. The only module that knows of HTTP."""
 
 import asyncio
-import email.utils
 import json
-import math
 import re
 import time
 from typing import Any
@@ -12,15 +10,17 @@ import httpx2
 
 from social_learning.models.endpoint.faults import Broken, Overloaded, Refused
 from social_learning.models.endpoint.settings import Endpoint, read_key
+from social_learning.models.endpoint.waits import wait_of
 
 BUSY = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same request may be answered later."""
 
-LONGEST_WAIT = 600.0
-"""The longest pause, in seconds, that an endpoint can ask for."""
-
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,50}")
-_TOO_LONG = re.compile(r"context[_ ](length|size|window)|too long", re.IGNORECASE)
+_TOO_LONG = re.compile(
+    r"context[_ ](length|size|window)|too long|(maximum|max)[_ ]model[_ ]len|maximum number of tokens|reduce the length",
+    re.IGNORECASE,
+)
+"""How servers say that a prompt does not fit: llama-server, SGLang, Ollama and LM Studio; vLLM; Gemini; Groq."""
 
 
 class Client:
@@ -62,27 +62,33 @@ class Client:
             async with asyncio.timeout(self._endpoint.timeout):  # httpx limits each read, not all of them together
                 response = await self._http.request(method, url, content=content)
         except (TimeoutError, httpx2.TimeoutException):
-            raise Overloaded(f"no answer within {self._endpoint.timeout:g} s") from None
+            raise Overloaded(f"no answer within {self._endpoint.timeout:g} s", worked=True) from None
         except httpx2.ConnectError:
             raise Overloaded("no connection") from None
         except httpx2.DecodingError:
             raise Broken("an answer that cannot be decompressed") from None
         except httpx2.TransportError as error:
-            raise Overloaded(f"the connection was lost ({type(error).__name__})") from None
+            raise Overloaded(f"the connection was lost ({type(error).__name__})", worked=True) from None
         if response.status_code == 200:
             try:
-                return json.loads(response.content)
+                answer = json.loads(response.content)
             except ValueError:
-                raise Broken("an answer that is no whole JSON") from None
+                page = response.content.lstrip()[:1] == b"<"
+                raise Broken(
+                    "a web page instead of JSON: check base_url" if page else "an answer that is no whole JSON"
+                ) from None
+            if isinstance(answer, dict) and answer.get("error") and "choices" not in answer:
+                # LM Studio does so where it knows no such path, and routers where the host behind them failed.
+                raise Broken(f"HTTP 200 with an error in it{_told(response.content)}: check base_url and model")
+            return answer
         raise self._fault(response)
 
     def _fault(self, response: httpx2.Response) -> Overloaded | Refused:
-        status, code = response.status_code, _code_of(response.content)
-        told = f"HTTP {status}" + (f" ({code})" if code else "")
-        if code == "insufficient_quota":
+        status, told = response.status_code, f"HTTP {response.status_code}{_told(response.content)}"
+        if "insufficient_quota" in told:
             return Refused(f"{told}: the account has no credit left", status)
         if status in BUSY or (status >= 500 and status not in (501, 505)):
-            return Overloaded(told, _wait(response.headers.get("retry-after", "")), status)
+            return Overloaded(told, wait_of(response.headers, time.time()), status)
         if status in (401, 403):
             variable = self._endpoint.key_env
             hint = f"the key in {variable}" if variable else "a [models.NAME] table with key_env for its key"
@@ -92,23 +98,15 @@ class Client:
         return Refused(told, status, status in (400, 413, 422) and bool(_TOO_LONG.search(response.text)))
 
 
-def _code_of(content: bytes) -> str:
-    """The code of an OpenAI-style error, where it is a plain word; its message may repeat the prompt."""
+def _told(content: bytes) -> str:
+    """The code of an OpenAI-style error, and what parameter it is about, in parentheses, where they are plain words; its
+    message may repeat the prompt.
+    """
     try:
         error = json.loads(content)["error"]
-        candidates = [error.get("code"), error.get("type")]
+        found = [error.get("code") or error.get("type"), error.get("type"), error.get("param")]
     except (ValueError, TypeError, KeyError, AttributeError):
         return ""
-    return next((code for code in candidates if isinstance(code, str) and _CODE.fullmatch(code)), "")
-
-
-def _wait(header: str) -> float:
-    """Seconds that a Retry-After header asks for: a number, or a date (RFC 9110, 10.2.3); 0 where it says nothing."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
-            return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else 0.0
+    code, kind, about = (word if isinstance(word, str) and _CODE.fullmatch(word) else "" for word in found)
+    words = [word for word in (code or kind, about) if word]
+    return f" ({': '.join(words)})" if words else ""

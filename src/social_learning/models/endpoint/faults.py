@@ -2,11 +2,15 @@
 
 
 class Fault(Exception):  # noqa: N818  # never leaves this package
-    """An attempt failed. `reason` says why in words of ours: what a server sends may repeat a prompt."""
+    """An attempt failed. `reason` says why in words of ours: what a server sends may repeat a prompt.
 
-    def __init__(self, reason: str) -> None:
+    `worked` is whether the endpoint may have done its work all the same, and may bill it.
+    """
+
+    def __init__(self, reason: str, worked: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.worked = worked
 
 
 class Overloaded(Fault):
@@ -15,14 +19,17 @@ class Overloaded(Fault):
     `wait` is how many seconds the endpoint asked for, if it did; `status` the HTTP status, 0 where none came.
     """
 
-    def __init__(self, reason: str, wait: float = 0.0, status: int = 0) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, wait: float = 0.0, status: int = 0, worked: bool = False) -> None:
+        super().__init__(reason, worked)
         self.wait = wait
         self.status = status
 
 
 class Broken(Fault):
     """What came back makes no sense. It is never an answer; it may be one at the next attempt."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, worked=True)
 
 
 class Refused(Fault):

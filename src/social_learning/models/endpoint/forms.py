@@ -5,7 +5,7 @@ Whatever comes back is checked before it counts: an answer that contradicts itse
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from social_learning.models.base import ChatTurn, Completion, Finish, Prompt, Sampling
@@ -24,8 +24,10 @@ TEMPLATE_TOKENS = 2_000
 
 FINISHES: Mapping[str, Finish] = {"stop": "stop", "eos": "stop", "length": "length", "content_filter": "stop"}
 
-PLAIN_SAMPLING = {"top_k": -1, "min_p": 0}
-"""Turns off what some servers do besides temperature and top-p unless told otherwise."""
+PLAIN_SAMPLING = {"top_k": -1, "min_p": 0, "repetition_penalty": 1.0}
+"""Turns off what some servers do besides temperature and top-p unless told otherwise. vLLM and SGLang take over what a model's
+`generation_config.json` says, a penalty among it, which changes greedy answers too.
+"""
 
 Tokens = list[tuple[str, float]]
 """Generated tokens: text, natural log-probability."""
@@ -33,18 +35,21 @@ Tokens = list[tuple[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one endpoint wants to be asked: in chat or not, with log-probabilities or not, and under which keys."""
+    """How one endpoint wants to be asked: in chat or not, with log-probabilities or not, under which keys, and with which
+    further ones.
+    """
 
     model: str
     chat: bool
     logprobs: bool = True
     limit_key: str = "max_tokens"
     plain_sampling: bool = False
+    further: Mapping[str, Any] = field(default_factory=dict)
 
 
 def body_of(dialect: Dialect, prompt: Prompt, sampling: Sampling, seed: int) -> dict[str, Any]:
     """Return the body of a request for one sample."""
-    body: dict[str, Any] = {"model": dialect.model, dialect.limit_key: sampling.max_tokens}
+    body: dict[str, Any] = {**dialect.further, "model": dialect.model, dialect.limit_key: sampling.max_tokens}
     if dialect.chat:
         turn = isinstance(prompt, ChatTurn)
         content = prompt.content if isinstance(prompt, ChatTurn) else continuation_request(prompt, sampling.stop)
@@ -57,8 +62,10 @@ def body_of(dialect: Dialect, prompt: Prompt, sampling: Sampling, seed: int) -> 
     if stop:
         body["stop"] = list(stop)
     body["temperature"] = sampling.temperature
+    if dialect.plain_sampling:
+        body.update(PLAIN_SAMPLING)
     if sampling.temperature:
-        body.update(top_p=sampling.top_p, seed=seed, **(PLAIN_SAMPLING if dialect.plain_sampling else {}))
+        body.update(top_p=sampling.top_p, seed=seed)
     if dialect.logprobs:
         body["logprobs"] = True if dialect.chat else 1
     return body
@@ -165,6 +172,21 @@ def _counts(answer: Any, prompt: Prompt, sampling: Sampling, text: str, tokens: 
     if read > len(told.encode()) + TEMPLATE_TOKENS or not (said <= written <= most) or (text and said < 1):
         raise Broken("token counts that cannot be right")
     return read, _Written(written, said)
+
+
+def told_usage(answer: Any, estimated: int, most: int) -> tuple[int, int] | None:
+    """Return tokens in and out as an answer tells them, whether or not it can be used; None where it tells none that can be.
+
+    `estimated` is about how many the prompt has, `most` how many were asked for.
+    """
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    try:
+        read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    except Broken:
+        return None
+    return (read, written) if read <= 4 * estimated + TEMPLATE_TOKENS and written <= most + 1 else None
 
 
 def _count(value: Any) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -21,7 +22,8 @@ from social_learning.models.endpoint.background import Background
 from social_learning.models.endpoint.budget import Limits, Purse, Spent
 from social_learning.models.endpoint.caller import Caller
 from social_learning.models.endpoint.client import Client
-from social_learning.models.endpoint.forms import Dialect, body_of, read_completion
+from social_learning.models.endpoint.faults import Fault
+from social_learning.models.endpoint.forms import Dialect, body_of, read_completion, told_usage
 from social_learning.models.endpoint.offer import Offer, keep_offer, kept_offer
 from social_learning.models.endpoint.pace import Pace, Patience, Surroundings
 from social_learning.models.endpoint.probes import Description, Prober, describe
@@ -73,7 +75,7 @@ class EndpointModel:
         except BaseException:
             self.close()
             raise
-        self._scorer = Scorer(endpoint, self.offer.scoring, self._send) if self.offer.scoring else None
+        self._scorer = Scorer(endpoint, self.offer.scoring, self._send, self._compute) if self.offer.scoring else None
 
     async def _connect(self, anew: bool) -> Offer:
         description = await describe(self._endpoint, self._client, self._patient(Patience(CONNECTS_WITHIN)))
@@ -104,7 +106,8 @@ class EndpointModel:
         """
         form = "chat" if self.offer.chats(self._endpoint) else "completion"
         where = f"{self._endpoint.model}@{self._endpoint.base_url} {self.offer.server}"
-        return f"{where} {form} scoring:{self.offer.scoring or 'none'}"
+        further = f" body:{json.dumps(dict(self._endpoint.body), sort_keys=True)}" if self._endpoint.body else ""
+        return f"{where} {form} scoring:{self.offer.scoring or 'none'}{further}"
 
     @property
     def context_length(self) -> int:
@@ -198,11 +201,14 @@ class EndpointModel:
         dialect = self._dialect(prompt)
         body = body_of(dialect, prompt, sampling, child_seed(sampling.seed, call.number) % 2**31)
         url = self._endpoint.url("chat/completions" if dialect.chat else "completions")
-        told = prompt.content if isinstance(prompt, ChatTurn) else prompt
-        with self._purse.book(self._spent(estimated_tokens(told), sampling.max_tokens)) as booking:
-            made = await self._send(url, body, lambda answer: read_completion(dialect, answer, prompt, sampling))
-            booking.settle(self._spent(made.prompt_tokens, made.tokens))
-        return made
+        told = estimated_tokens(prompt.content if isinstance(prompt, ChatTurn) else prompt)
+
+        def read(answer: Any) -> Completion:
+            return read_completion(dialect, answer, prompt, sampling)
+
+        return await self._pay(
+            url, body, read, told, sampling.max_tokens, lambda made: (made.prompt_tokens, made.tokens)
+        )
 
     async def _score(self, call: ScoreCall) -> Score:
         if self._scorer is None:
@@ -210,10 +216,7 @@ class EndpointModel:
             raise ModelError(f"{self.name} cannot score a given continuation: {reason}")
         if isinstance(call.prompt, ChatTurn):
             raise ModelError(f"{self.name} scores continuations of plain text alone")
-        with self._purse.book(self._spent(estimated_tokens(call.prompt + call.continuation), 1)) as booking:
-            score = await self._scorer.score(call.prompt, call.continuation)
-            booking.settle(self._spent(score.prompt_tokens + score.tokens, 1))
-        return score
+        return await self._scorer.score(call.prompt, call.continuation)
 
     def _dialect(self, prompt: Prompt) -> Dialect:
         chat = isinstance(prompt, ChatTurn) or self.offer.chats(self._endpoint)
@@ -222,10 +225,46 @@ class EndpointModel:
             raise ModelError(f"{self.name} does not {what}: {self.offer.notes.get('chat' if chat else 'text', '')}")
         logprobs = self.offer.chat_logprobs if chat else self.offer.text_logprobs
         key = self.offer.limit_key if chat else "max_tokens"
-        return Dialect(self._endpoint.model, chat, logprobs, key, self.offer.plain_sampling)
+        return Dialect(self._endpoint.model, chat, logprobs, key, self.offer.plain_sampling, self._endpoint.body)
 
     def _spent(self, prompt_tokens: int, completion_tokens: int) -> Spent:
         return Spent(1, prompt_tokens + completion_tokens, self.cost(prompt_tokens, completion_tokens))
 
     async def _send(self, url: str, body: dict[str, Any], read: Callable[[Any], Found]) -> Found:
         return await self._caller.call(lambda: self._client.post(url, body), read)
+
+    async def _compute(self, url: str, body: dict[str, Any], read: Callable[[Any], Found], tokens: int) -> Found:
+        return await self._pay(url, body, read, tokens, 1, None)
+
+    async def _pay(
+        self,
+        url: str,
+        body: dict[str, Any],
+        read: Callable[[Any], Found],
+        reads: int,
+        writes: int,
+        took: Callable[[Found], tuple[int, int]] | None,
+    ) -> Found:
+        """Send a request whose every attempt has its place in the budget. It may take so many tokens in and out.
+
+        A usable answer took what `took` says; one that cannot be used took what it tells, else all that it may take, and so
+        did an attempt that was sent and never answered: a host may bill for them. A refused one took nothing.
+        """
+        most = self._spent(reads, writes)
+
+        async def attempt() -> Found:
+            with self._purse.book(most) as booking:
+                try:
+                    answer = await self._client.post(url, body)
+                except Fault as fault:
+                    if fault.worked:
+                        booking.settle(most)
+                    raise
+                told = told_usage(answer, reads, writes)
+                booking.settle(self._spent(*told) if told else most)
+                found = read(answer)
+                if took:
+                    booking.settle(self._spent(*took(found)))
+                return found
+
+        return await self._caller.call(attempt, lambda found: found)

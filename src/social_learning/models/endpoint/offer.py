@@ -13,7 +13,7 @@ from social_learning.folders import cache_folder
 from social_learning.models.base import Capabilities
 from social_learning.models.endpoint.settings import Endpoint, ScoringForm
 
-PROBES_VERSION = 1
+PROBES_VERSION = 2
 """Raise when probes change, so that endpoints are probed anew."""
 
 
@@ -100,5 +100,6 @@ def keep_offer(endpoint: Endpoint, offer: Offer) -> None:
 
 def _file(endpoint: Endpoint) -> Path:
     """Two settings share a file exactly where they are probed alike."""
-    text = json.dumps([endpoint.model, endpoint.base_url, endpoint.form, endpoint.scoring, endpoint.headers])
+    settings = [endpoint.model, endpoint.base_url, endpoint.form, endpoint.scoring, endpoint.headers]
+    text = json.dumps([*settings, dict(endpoint.body)], sort_keys=True)
     return cache_folder() / "endpoints" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"

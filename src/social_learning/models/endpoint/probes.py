@@ -1,9 +1,10 @@
 """Probes: find out by small self-tests what an endpoint really does. What it claims, or accepts and ignores, does not count."""
 
+import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from social_learning.errors import EndpointError, ModelError
@@ -11,7 +12,7 @@ from social_learning.models.base import ChatTurn, Completion, Prompt, Sampling
 from social_learning.models.endpoint.caller import Caller, SenselessError
 from social_learning.models.endpoint.client import Client
 from social_learning.models.endpoint.faults import Broken, Overloaded, Refused
-from social_learning.models.endpoint.forms import PLAIN_SAMPLING, Dialect, body_of, read_completion, tokens_of
+from social_learning.models.endpoint.forms import Dialect, body_of, read_completion, tokens_of
 from social_learning.models.endpoint.offer import Offer
 from social_learning.models.endpoint.scoring import Scorer, read_ids
 from social_learning.models.endpoint.selftest import SelfTestError, check_scorer
@@ -24,6 +25,15 @@ TURN = ChatTurn("Say the word yes.")
 ONE_LETTER = 4
 """The most tokens that one letter may have, begin of text included; more, and a chat template was put around it."""
 
+STRICTEST = {"top_k": 1, "min_p": 1.0}
+"""What leaves the likeliest token alone."""
+
+ANSWERED_WITHIN = 60.0
+"""Seconds for one attempt at a probe. Some servers never answer what they do not know."""
+
+SHOWN = 5
+"""So many of an endpoint's models are named in an error."""
+
 SAME = 0.05
 """How much a log-probability may differ between two calls that compute the same."""
 
@@ -32,10 +42,11 @@ Found = TypeVar("Found")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Description:
-    """What an endpoint says of itself: a digest of it, and the context length, in tokens, where it tells."""
+    """What an endpoint says of itself: a digest of it, the context length, in tokens, where it tells, and its models' names."""
 
     server: str
     context_length: int | None
+    models: tuple[str, ...] = ()
 
 
 async def describe(endpoint: Endpoint, client: Client, caller: Caller) -> Description:
@@ -71,7 +82,18 @@ async def describe(endpoint: Endpoint, client: Client, caller: Caller) -> Descri
     told = {key: entry.get(key) for key in ("id", "root", "meta")}
     told.update({key: props.get(key) for key in ("model_path", "build_info")}, version=version.get("version"))
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
-    return Description(digest, endpoint.context_length or context)
+    names = tuple(e["id"] for e in entries or [] if isinstance(e, dict) and isinstance(e.get("id"), str))
+    return Description(digest, endpoint.context_length or context, names)
+
+
+def _others(model: str, models: Sequence[str]) -> str:
+    """What to do where an endpoint does nothing, by the models that it lists."""
+    if not models:
+        return ": check base_url, which usually ends in /v1, and model"
+    if model in models:
+        return ""
+    shown = ", ".join([*models[:SHOWN], *(["..."] if len(models) > SHOWN else [])])
+    return f": it lists no model {model!r}, but {shown}: put one of those names into model"
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -93,10 +115,11 @@ class Prober:
         if not text and not limit_key:
             raise ModelError(
                 f"{self._endpoint.name} neither continues text ({self._notes['text']}) nor chats ({self._notes['chat']})"
+                f"{_others(self._endpoint.model, description.models)}"
             )
-        chat_dialect = Dialect(self._endpoint.model, True, limit_key=limit_key or "max_tokens")
-        plain = Dialect(self._endpoint.model, False) if text else chat_dialect
-        text_dialect = Dialect(self._endpoint.model, False)
+        chat_dialect = self._dialect(chat=True, limit_key=limit_key or "max_tokens")
+        text_dialect = self._dialect(chat=False)
+        plain = text_dialect if text else chat_dialect
         return Offer(
             server=description.server,
             text=text,
@@ -128,15 +151,32 @@ class Prober:
         return None
 
     async def _send(self, url: str, body: Mapping[str, Any], read: Callable[[Any], Found]) -> Found:
-        return await self._caller.call(lambda: self._client.post(url, dict(body)), read)
+        async def attempt() -> Any:
+            try:
+                async with asyncio.timeout(ANSWERED_WITHIN):
+                    return await self._client.post(url, dict(body))
+            except TimeoutError:
+                raise Overloaded(f"no answer within {ANSWERED_WITHIN:g} s") from None
 
-    async def _ask(self, dialect: Dialect, prompt: Prompt, sampling: Sampling, seed: int = 0) -> Completion:
-        body = body_of(dialect, prompt, sampling, seed)
+        return await self._caller.call(attempt, read)
+
+    def _dialect(self, chat: bool, limit_key: str = "max_tokens") -> Dialect:
+        return Dialect(self._endpoint.model, chat, limit_key=limit_key, further=self._endpoint.body)
+
+    async def _ask(
+        self,
+        dialect: Dialect,
+        prompt: Prompt,
+        sampling: Sampling,
+        seed: int = 0,
+        strict: dict[str, float] | None = None,
+    ) -> Completion:
+        body = body_of(dialect, prompt, sampling, seed) | (strict or {})
         url = self._endpoint.url("chat/completions" if dialect.chat else "completions")
         return await self._send(url, body, lambda answer: read_completion(dialect, answer, prompt, sampling))
 
     async def _text(self) -> bool:
-        dialect = Dialect(self._endpoint.model, chat=False, logprobs=False)
+        dialect = dataclasses.replace(self._dialect(chat=False), logprobs=False)
         if not (await self._ask(dialect, COUNTING, Sampling(max_tokens=4))).text.strip():
             raise SelfTestError("it continues a text with nothing")
         letter = await self._ask(dialect, "a", Sampling(max_tokens=1))
@@ -148,12 +188,17 @@ class Prober:
 
     async def _chat(self) -> str:
         """Return the key for the most tokens; newer models refuse the older key."""
-        sampling, dialect = Sampling(max_tokens=16), Dialect(self._endpoint.model, chat=True, logprobs=False)
+        sampling, dialect = Sampling(max_tokens=16), dataclasses.replace(self._dialect(chat=True), logprobs=False)
         try:
-            await self._ask(dialect, TURN, sampling)
+            told = await self._ask(dialect, TURN, sampling)
         except ModelError:
             dialect = dataclasses.replace(dialect, limit_key="max_completion_tokens")
-            await self._ask(dialect, TURN, sampling)
+            told = await self._ask(dialect, TURN, sampling)
+        if not told.text.strip() or told.text.lstrip().startswith("<think>"):
+            raise SelfTestError(
+                "it spends a short answer on thinking: turn that off at the server or by body, such as "
+                "body = { reasoning_effort = 'none' } or body = { chat_template_kwargs = { enable_thinking = false } }"
+            )
         return dialect.limit_key
 
     async def _choices(self, dialect: Dialect) -> bool:
@@ -190,9 +235,17 @@ class Prober:
         return True
 
     async def _plain(self, dialect: Dialect) -> bool:
-        dialect = dataclasses.replace(dialect, logprobs=False, plain_sampling=True)
-        await self._ask(dialect, STORY, Sampling(temperature=1.0, max_tokens=4), 1)
-        return bool(PLAIN_SAMPLING)
+        """It must take what turns its own samplers off, and not ignore it: at their strictest they leave the likeliest token
+        alone, at any temperature.
+        """
+        dialect = dataclasses.replace(dialect, logprobs=False)
+        sampling = Sampling(temperature=1.5, max_tokens=12)
+        await self._ask(dataclasses.replace(dialect, plain_sampling=True), STORY, Sampling(1.0, max_tokens=4), 1)
+        for key, strictest in STRICTEST.items():
+            texts = {(await self._ask(dialect, STORY, sampling, seed, {key: strictest})).text for seed in (21, 22, 23)}
+            if len(texts) > 1:
+                raise SelfTestError(f"it accepts {key} and ignores it")
+        return True
 
     async def _scoring(self, dialect: Dialect | None) -> ScoringForm | None:
         """Return the first way to score that passes its test."""
@@ -201,7 +254,7 @@ class Prober:
         if not forms:
             self._notes["scoring"] = "turned off by scoring = 'none'"
         for form in forms:
-            scorer = Scorer(self._endpoint, form, self._send)
+            scorer = Scorer(self._endpoint, form, self._send, lambda url, body, read, _: self._send(url, body, read))
 
             async def written(dialect: Dialect | None = dialect) -> Completion | None:
                 return await self._ask(dialect, COUNTING, Sampling(max_tokens=4)) if dialect else None

@@ -18,10 +18,13 @@ from social_learning.errors import ModelError
 from social_learning.models.base import Score
 from social_learning.models.endpoint.faults import Broken
 from social_learning.models.endpoint.forms import checked_logprob, only_choice, text_of
-from social_learning.models.endpoint.settings import Endpoint, ScoringForm
+from social_learning.models.endpoint.settings import Endpoint, ScoringForm, estimated_tokens
 
 Send = Callable[[str, dict[str, Any], Callable[[Any], Any]], Awaitable[Any]]
 """Sends a body to an address, and has the answer read."""
+
+Pay = Callable[[str, dict[str, Any], Callable[[Any], Any], int], Awaitable[Any]]
+"""Like Send, for a request that costs something; also told how many tokens there are to read."""
 
 KEPT_PROMPTS = 256
 """Of how many prompts the token ids are kept: more than there are calls in flight with different ones."""
@@ -39,12 +42,13 @@ class Tokens:
 
 
 class Scorer:
-    """Scores continuations in one of the ways."""
+    """Scores continuations in one of the ways. `send` tokenises, `pay` has the model compute."""
 
-    def __init__(self, endpoint: Endpoint, form: ScoringForm, send: Send) -> None:
+    def __init__(self, endpoint: Endpoint, form: ScoringForm, send: Send, pay: Pay) -> None:
         self._endpoint = endpoint
         self._form = form
         self._send = send
+        self._pay = pay
         self._prompts: dict[str, tuple[int, ...]] = {}
 
     async def score(self, prompt: str, continuation: str) -> Score:
@@ -57,7 +61,8 @@ class Scorer:
             tokens = await self._tokens(prompt, continuation)
             url, body = self._request(tokens)
             read = {"vllm": _read_vllm, "sglang": _read_sglang, "forced": _read_forced}[self._form]
-            scored, before = await self._send(url, body, lambda answer: read(answer, tokens)), tokens.start
+            scored = await self._pay(url, body, lambda answer: read(answer, tokens), len(tokens.ids))
+            before = tokens.start
         return Score(
             math.fsum(logprob for logprob, _ in scored), len(scored), all(greedy for _, greedy in scored), before
         )
@@ -80,8 +85,8 @@ class Scorer:
         asked = {"model": self._endpoint.model, "prompt": prompt + continuation, "max_tokens": 1, "temperature": 0}
         body = {**asked, "echo": True, "logprobs": 1}
         url = self._endpoint.url("completions")
-        found: tuple[list[Scored], int] = await self._send(
-            url, body, lambda answer: _read_echo(answer, prompt, continuation)
+        found: tuple[list[Scored], int] = await self._pay(
+            url, body, lambda answer: _read_echo(answer, prompt, continuation), estimated_tokens(prompt + continuation)
         )
         return found
 
@@ -183,7 +188,7 @@ def _read_echo(answer: Any, prompt: str, continuation: str) -> tuple[list[Scored
     if not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
         raise Broken("an echo without one log-probability for each token")
     values, offsets, tops = columns
-    if not all(isinstance(place, int) for place in offsets) or sorted(offsets) != offsets:
+    if not all(isinstance(place, int) and place >= 0 for place in offsets) or sorted(offsets) != offsets:
         raise Broken("an echo whose tokens have no order")
     first = offsets[0] if offsets else 0  # some servers count from the start of all that they were sent
     ends = [*(place - first for place in offsets[1:]), len(text_of(choice))]

@@ -3,8 +3,9 @@
 import math
 import os
 import re
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from social_learning.errors import ConfigError
@@ -20,6 +21,7 @@ UNKNOWN_LENGTH = 1_000_000_000
 PREFIX = "openai:"
 _NAME = re.compile(r"openai:(?P<model>.+?)@(?P<url>https?://\S+)")
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"auth|api_?key|secret|password|credential", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
@@ -45,7 +47,8 @@ class Endpoint:
     the environment variable `key_env` (empty: none is sent) and goes into the header `key_header`; `headers` are further
     ones, which may hold nothing secret. `form` is how plain prompts are told: as they are (`completion`), in a chat turn
     (`chat`), or as the endpoint can (`auto`). `scoring` is one way to score, `none`, or `auto`. At most `concurrency`
-    calls are in flight. `context_length`, in tokens, replaces what the endpoint says of itself. An attempt at a call may
+    calls are in flight. `body` holds further keys of every request to the model.
+    `context_length`, in tokens, replaces what the endpoint says of itself. An attempt at a call may
     take `timeout` seconds, and a call with all its retries `deadline` seconds.
 
     Raises ConfigError, naming the key, where a value cannot be used.
@@ -64,6 +67,7 @@ class Endpoint:
     timeout: float = 120.0
     deadline: float = 900.0
     prices: Prices | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -77,6 +81,9 @@ class Endpoint:
             return "concurrency and context_length must be 1 or more"
         if not all(math.isfinite(seconds) and seconds > 0 for seconds in (self.timeout, self.deadline)):
             return "timeout and deadline must be seconds above 0"
+        secret = next((key for key in self.body if _SECRET_KEY.search(key)), None)
+        if secret:
+            return f"body.{secret} looks secret: a key is named in key_env"
         return _problem_of_url(self.base_url) or self._problem_of_headers()
 
     def _problem_of_headers(self) -> str:
