@@ -552,3 +552,17 @@ def test_a_teacher_that_holds_nothing_out_cannot_grade() -> None:
     request = RequestGrades(round=0, candidates=ROWS[:1], lessons=((0,),), questions=4)
     with pytest.raises(DataError, match="holds nothing out"):
         teacher_of(MixerModel("m")).answer(request)
+
+
+def test_a_worked_answer_is_graded_token_by_token() -> None:
+    """As a whole it has hardly any probability, and all lessons would get the same grade."""
+
+    class Long(MixerModel):
+        def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+            return [Score(-60.0, 100, False) for _ in pairs]
+
+    gsm8k = BUILT_IN["gsm8k"].task
+    row = gsm8k.example({"question": "How many are 2 and 2?", "answer": "2 and 2 are 4\n#### 4"})
+    teacher = Teacher(Silo("ann", gsm8k, [row], held_out=[row]), Long("long"))
+    request = RequestGrades(round=0, candidates=(row,), lessons=((0,),), questions=1)
+    assert teacher.answer(request) == ReplyGrades(teacher="ann", round=0, grades=(round(math.exp(-0.6), 4),))

@@ -63,8 +63,9 @@ class Student:
         return [self._task.parse_answer(row[0].text) for row in completions]
 
     def probabilities(self, examples: Sequence[Example]) -> list[float]:
-        """Return how probable the student finds each example's answer, in [0, 1], in order: among the labels, calibrated, or
-        as the text that follows the question.
+        """Return how probable the student finds each example's answer, in [0, 1], in order: among the labels, calibrated; else
+        as the text that follows the question, in the geometric mean over its tokens (a worked answer as a whole has hardly any
+        probability).
         """
         questions = [example.fields for example in examples]
         if self._by_labels:
@@ -73,7 +74,7 @@ class Student:
             shares = np.exp(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
             return [float(share) for share in shares[np.arange(len(right)), right]]
         pairs = [(self.lesson.prompt(e.fields), self._task.continuation(e.answer)) for e in examples]
-        return [math.exp(min(0.0, score.logprob)) for score in self._model.score(pairs)]
+        return [math.exp(min(0.0, score.per_token)) for score in self._model.score(pairs)]
 
     def _choose(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
         return [self._task.labels[i] for i in np.argmax(self._calibrated(questions), axis=1)]
