@@ -1,10 +1,12 @@
 """A teacher as a process of its own: its socket, and what it survives."""
 
+import errno
 import json
 import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,20 @@ def test_what_it_answered_survives_a_kill(silo: Path, start: Callable[[], "subpr
     assert ask(silo, "k", examples(2)).refused == "over_run_cap"
     entries = list(read_outbox(silo.parent / "state" / "outbox.jsonl"))
     assert [entry.refused for entry in entries] == [None, None, "over_run_cap"]
+
+
+def test_a_live_socket_whose_queue_is_full_is_not_taken_for_a_dead_one(silo: Path, start: Callable[[], object]) -> None:
+    path = silo.parent / "teacher.sock"
+    with socket.socket(socket.AF_UNIX) as busy, ExitStack() as stack:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(8)]
+        for one in waiting:
+            one.setblocking(False)
+        assert errno.EAGAIN in [one.connect_ex(str(path)) for one in waiting]
+        with pytest.raises(RuntimeError, match="in use: another teacher listens there"):
+            start()
+        assert path.exists()
 
 
 def test_it_stops_when_told_to_and_leaves_no_socket(silo: Path, start: Callable[[], "subprocess.Popen[str]"]) -> None:

@@ -1,7 +1,6 @@
 """Commands on outboxes: `outbox show`, `outbox verify`."""
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,8 @@ from social_learning.cli.options import JsonOption
 from social_learning.errors import ServingError
 from social_learning.guards import visible
 from social_learning.messages import ReplyExamples, ReplyGrades, ReplyInstruction, ReplyVote
-from social_learning.serving.outbox import Entry, read_outbox
+from social_learning.serving.entries import Entry
+from social_learning.serving.outbox import read_outbox
 from social_learning.serving.outbox import verify as verify_outbox
 from social_learning.serving.silo_file import load_silo_file
 
@@ -28,7 +28,7 @@ def show(file: PathArgument, as_json: JsonOption = False) -> None:
     """Show everything that left a silo, with the request, the run and what the guards did."""
     entries = list(read_outbox(_path(file)))
     if as_json:
-        typer.echo(json.dumps({"entries": [asdict(entry) for entry in entries]}))
+        typer.echo(json.dumps({"entries": [entry.model_dump() for entry in entries]}))
         return
     table = Table(title=f"{len(entries)} entries")
     for name in ("No", "Time", "Run", "Request", "Guards", "What left"):
@@ -45,7 +45,7 @@ def verify(
         str | None, typer.Option("--last", metavar="HASH", help="A hash seen before: the outbox must still hold it.")
     ] = None,
 ) -> None:
-    """Check the hash chain. Lines cut off at the end show only against a hash that was kept elsewhere."""
+    """Check the hash chain. Lines cut off at the end, or a chain that was made anew, show only against a hash kept elsewhere."""
     path = _path(file)
     check = verify_outbox(path)
     if last is not None and all(entry.hash != last for entry in read_outbox(path)):

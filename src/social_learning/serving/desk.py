@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
-from social_learning.errors import DataError, MessageError, ModelError, TaskError
+from social_learning.errors import DataError, MessageError, ModelError, TaskError, UserError
 from social_learning.messages import (
     ENQUIRY_BYTES,
     Enquiry,
@@ -36,7 +36,8 @@ class Desk:
 
     `teacher_for` gives the teacher of a repeat. A request that was answered before gets the same reply again, from the
     outbox, without asking the model. `clock` tells the time of entries, in seconds since 1970; `note` is told, on the
-    owner's side, the kind of each failure and never its text. May be used from any thread: one enquiry waits for another.
+    owner's side, the kind of each failure, and the text of a UserError, which holds nothing private. May be used from any
+    thread: one enquiry waits for another.
     """
 
     def __init__(
@@ -65,9 +66,8 @@ class Desk:
         with self._turn:
             try:
                 return to_json(self._respond(enquiry)).encode()
-            except Exception as error:
-                # Its text may hold private words, so only its kind is told, and that only to the owner.
-                self._note(f"{enquiry.run}/{enquiry.id}: {type(error).__name__}")
+            except Exception as error:  # the outbox cannot be read or written
+                self._tell(enquiry, error)
                 return refusal("failed", enquiry)
 
     def _respond(self, enquiry: Enquiry) -> Response:
@@ -82,13 +82,20 @@ class Desk:
             return self._refuse(enquiry, refused)
         try:
             reply = self._teacher_for(enquiry.repeat).answer(enquiry.request)
-        except (DataError, ModelError, TaskError) as error:
-            self._note(f"{enquiry.run}/{enquiry.id}: {type(error).__name__}: {error}")
-            return self._refuse(enquiry, "cannot")
+        except Exception as error:
+            self._tell(enquiry, error)
+            return self._refuse(
+                enquiry, "cannot" if isinstance(error, DataError | ModelError | TaskError) else "failed"
+            )
         if len(to_json(reply).encode()) > self._policy.per_request.bytes:
             return self._refuse(enquiry, "too_large")
         self._outbox.add(enquiry, reply, None, self._clock())
         return Response(run=enquiry.run, id=enquiry.id, reply=reply)
+
+    def _tell(self, enquiry: Enquiry, error: Exception) -> None:
+        # The text of an error that is not ours may hold private words.
+        text = f": {error}" if isinstance(error, UserError) else ""
+        self._note(f"{enquiry.run}/{enquiry.id}: {type(error).__name__}{text}")
 
     def _refuse(self, enquiry: Enquiry, code: Refusal) -> Response:
         self._outbox.add(enquiry, None, code, self._clock())

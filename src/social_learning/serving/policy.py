@@ -1,5 +1,6 @@
 """Policy: what the owner of a silo lets leave it. One file per silo; everything else is refused."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,7 @@ from social_learning.messages import (
     RequestOriginals,
     RequestVote,
 )
+from social_learning.task import Example
 
 Kind = Literal["examples", "instruction", "vote", "grades"]
 """Kinds of requests that can be allowed. Private examples word for word never leave a teacher of its own."""
@@ -29,9 +31,10 @@ class RequestCaps(_Table):
     """`[per_request]`: the largest request that is answered, and the longest reply in bytes.
 
     `examples` limits how many examples are asked for, `samples` how many drafts are written for them, `candidates` the length
-    of a ballot, `lessons` how many are graded. A grade by one held-out example tells about that one: `least_questions` is the
-    fewest. `least_shots` and `shots` bound how many private examples the model is shown: with one, what it writes is
-    close to that one.
+    of a ballot, `text` the characters of each candidate, `lessons` how many are graded, `lesson` how many candidates each of
+    them names. `questions` are the only numbers of held-out examples that a grade may be of: two grades of the same lesson, by
+    4 and by 5 of them, tell about the fifth alone. `least_shots` and `shots` bound how many private examples the model is
+    shown: with one, what it writes is close to that one.
     """
 
     examples: Count = 8
@@ -39,19 +42,29 @@ class RequestCaps(_Table):
     least_shots: Count = 4
     shots: Count = 64
     candidates: Count = 1024
+    text: Count = 8000
     lessons: Count = 64
-    least_questions: Count = 4
+    lesson: Count = 64
+    questions: tuple[Count, ...] = (8,)
     bytes: int = Field(default=64 * 1024, ge=1, le=RESPONSE_BYTES)
 
 
 class Caps(_Table):
-    """`[per_run]` and `[ever]`: how many requests are answered, and how many texts (examples, instructions) and votes leave. Each
+    """`[per_run]`: how many requests are answered or tried, and how many texts (examples, instructions) and votes leave. Each
     grade counts as a vote.
     """
 
-    requests: Count
-    texts: Count
-    votes: Count
+    requests: Count = 500
+    texts: Count = 500
+    votes: Count = 500
+
+
+class EverCaps(Caps):
+    """`[ever]`: the same over all runs."""
+
+    requests: Count = 5000
+    texts: Count = 5000
+    votes: Count = 5000
 
 
 class Guards(_Table):
@@ -71,8 +84,8 @@ class Policy(_Table):
 
     allow: tuple[Kind, ...] = ("examples", "instruction", "vote", "grades")
     per_request: RequestCaps = RequestCaps()
-    per_run: Caps = Caps(requests=500, texts=500, votes=500)
-    ever: Caps = Caps(requests=5000, texts=5000, votes=5000)
+    per_run: Caps = Caps()
+    ever: EverCaps = EverCaps()
     guards: Guards = Guards()
 
     def refuses(self, request: Request, in_run: "Sent", ever: "Sent") -> Refusal | None:
@@ -88,7 +101,7 @@ class Policy(_Table):
 
 
 class Sent(_Table):
-    """How much left a silo: requests answered, texts and votes (or grades) sent."""
+    """How much a silo gave: requests answered or tried, texts and votes (or grades) sent."""
 
     requests: int = 0
     texts: int = 0
@@ -115,12 +128,17 @@ class Sent(_Table):
 
 def _within(request: Request, caps: RequestCaps) -> bool:
     if isinstance(request, RequestVote):
-        return len(request.candidates) <= caps.candidates
+        return _short(request.candidates, caps)
     if isinstance(request, RequestGrades):
-        fits = len(request.candidates) <= caps.candidates and len(request.lessons) <= caps.lessons
-        return fits and request.questions >= caps.least_questions
+        few = len(request.lessons) <= caps.lessons and all(len(lesson) <= caps.lesson for lesson in request.lessons)
+        return few and request.questions in caps.questions and _short(request.candidates, caps)
     if isinstance(request, RequestExamples) and request.count > caps.examples:
         return False
     if isinstance(request, RequestExamples | RequestInstruction):
         return request.samples <= caps.samples and caps.least_shots <= request.shots <= caps.shots
     return False
+
+
+def _short(candidates: Sequence[Example], caps: RequestCaps) -> bool:
+    lengths = (len(example.answer) + sum(map(len, example.fields.values())) for example in candidates)
+    return len(candidates) <= caps.candidates and all(length <= caps.text for length in lengths)

@@ -112,6 +112,7 @@ def teachers_of(file: SiloFile, silo: Silo, policy: Policy, model: LanguageModel
 
     def teacher(repeat: int) -> Teacher:
         seed = child_seed(file.seed, "teacher", file.name, repeat)
-        return Teacher(silo, model, guards=guards_for(policy.guards), seed=seed, detector=found)
+        guards = guards_for(policy.guards)
+        return Teacher(silo, model, guards=guards, seed=seed, detector=found, whole_grades=True)
 
     return teacher

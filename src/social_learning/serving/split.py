@@ -18,7 +18,8 @@ OWNER_ONLY = 0o600
 
 
 def write_silos(experiment: Experiment, folder: Path, data: Path | None = None) -> list[Path]:
-    """Write one folder per teacher with its rows, its silo file and the default policy; return the silo files.
+    """Write one folder per teacher with its rows, its silo file and the default policy, with as many questions for grades as the
+    experiment asks; return the silo files.
 
     Seeds are the experiment's: teachers of their own send what they would send in one process.
     """
@@ -57,6 +58,7 @@ def _write(experiment: Experiment, silo: Silo, folder: Path) -> Path:
     }
     guards = ("no_copies", "min_distance", "no_shared_numbers", "no_shared_names")
     policy = Policy().model_dump(mode="json")
+    policy["per_request"]["questions"] = [experiment.generation.questions]
     policy["guards"] = {
         **{name: getattr(teachers, name) for name in guards},
         "detector": experiment.privacy.detector,
