@@ -8,6 +8,8 @@ The attacks, each made where the reply leaves the teacher, after its own checks,
     flipped   its examples with the other label, and its votes for its own examples
     junk      random letters with labels in turn, as many as were asked for, and its votes for them
 
+Either grades the lessons that hold most of its own examples with 1, and all others with 0.
+
 What comes in goes through the same checks as replies of teachers of their own. Aggregators: `default` and `paper` are the method
 `generated` with these recipes (`paper` picks at random), `voted` is the vote. Honest teachers' calls are made once and cached
 for the run, so conditions differ in nothing but the eighth teacher. Writes benchmarks/results/poisoned.json.
@@ -33,9 +35,11 @@ from social_learning.messages import (
     Enquiry,
     Reply,
     ReplyExamples,
+    ReplyGrades,
     ReplyVote,
     Request,
     RequestExamples,
+    RequestGrades,
     RequestVote,
     Response,
     to_json,
@@ -92,7 +96,7 @@ ATTACKS: Mapping[str, Attack] = {"flipped": flipped, "junk": junk}
 
 
 class Poisoned:
-    """A teacher whose replies are exchanged for those of an attack, and that votes for what it sent, where it can."""
+    """A teacher whose replies are exchanged for those of an attack, and that speaks for what it sent, where it can."""
 
     def __init__(self, name: str, teacher: Answers, attack: Attack, task: Task, rng: np.random.Generator) -> None:
         self._name, self._teacher, self._attack, self._task, self._rng = name, teacher, attack, task, rng
@@ -104,6 +108,10 @@ class Poisoned:
             own = [number for number, example in enumerate(request.candidates) if example in self._sent]
             choice = own[0] if own else int(self._rng.integers(len(request.candidates)))
             return ReplyVote(teacher=self._name, round=request.round, choice=choice)
+        if isinstance(request, RequestGrades):
+            own = [sum(request.candidates[place] in self._sent for place in lesson) for lesson in request.lessons]
+            grades = tuple(float(count == max(own)) for count in own)
+            return ReplyGrades(teacher=self._name, round=request.round, grades=grades)
         reply = self._teacher.answer(request)
         if not isinstance(reply, ReplyExamples) or not isinstance(request, RequestExamples):
             raise TypeError(f"no attack on requests of kind {request.kind!r}")

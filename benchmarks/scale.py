@@ -4,8 +4,8 @@
 
 Each number of teachers is measured in a process of its own, so that peak memory is its own; before it, ten teachers teach a
 lesson, so that what every lesson needs is not counted. Teachers are made for each request and forgotten, and carried to in this
-process: what is left in memory is the student's. One round of the arm `generated` is run, through enquiries, checks and the
-reply log, as over sockets or Flower.
+process: what is left in memory is the student's. The arm `generated` is run, one round of examples and one of grades, through
+enquiries, checks and the reply log, as over sockets or Flower.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,10 @@ TASK = built_in("phone_messages").task
 WORDS = [f"word{number}" for number in range(2000)]
 COHORT = 50
 GENERATION = Generation(
-    shots=8, samples=8, count=4, temperature=0.8, top_p=0.95, way="label-first", self_check=False, balanced=True
-)
+    shots=8, samples=8, count=4, temperature=0.8, top_p=0.95, way="label-first", self_check=False, balanced=True,
+    lessons=16, questions=8,
+)  # fmt: skip
+HELD_OUT = 8
 
 
 class Simulated:
@@ -52,21 +54,24 @@ class Simulated:
         self.sent = self.received = 0
         self.teaching = 0.0
 
-    def carry(self, letters: Mapping[str, bytes]) -> Mapping[str, bytes | Missing]:
+    def carry(self, letters: Mapping[str, bytes]) -> Iterator[tuple[str, bytes | Missing]]:
         """Answer one round."""
-        started = time.perf_counter()
-        answers = {name: self._answer(name, letter) for name, letter in letters.items()}
-        self.teaching += time.perf_counter() - started
-        self.sent += sum(map(len, letters.values()))
-        self.received += sum(map(len, answers.values()))
-        return answers
+        for name, letter in letters.items():
+            started = time.perf_counter()
+            answer = self._answer(name, letter)
+            self.teaching += time.perf_counter() - started
+            self.sent += len(letter)
+            self.received += len(answer)
+            yield name, answer
 
     @staticmethod
     def _answer(name: str, letter: bytes) -> bytes:
         enquiry = enquiry_from_json(letter)
-        words = generator(1, name).choice(WORDS, (16, 12))
+        words = generator(1, name).choice(WORDS, (16 + HELD_OUT, 12))
         rows = [Example(fields={"text": " ".join(text)}, answer=TASK.labels[n % 2]) for n, text in enumerate(words)]
-        reply = Teacher(Silo(name, TASK, rows), MixerModel("fake:mixer"), seed=1).answer(enquiry.request)
+        reply = Teacher(Silo(name, TASK, rows[HELD_OUT:], rows[:HELD_OUT]), MixerModel("fake:mixer"), seed=1).answer(
+            enquiry.request
+        )
         return to_json(Response(run=enquiry.run, id=enquiry.id, reply=reply)).encode()
 
 

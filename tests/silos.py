@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,8 @@ class DeskCarrier:
         self.carried: list[tuple[str, bytes, bytes]] = []
         self.faults: dict[str, Callable[[bytes], bytes | Missing]] = {}
 
-    def carry(self, letters: Mapping[str, bytes]) -> Mapping[str, bytes | Missing]:
-        return {name: self._one(name, letter) for name, letter in letters.items()}
+    def carry(self, letters: Mapping[str, bytes]) -> Iterator[tuple[str, bytes | Missing]]:
+        return ((name, self._one(name, letter)) for name, letter in letters.items())
 
     def _one(self, name: str, letter: bytes) -> bytes | Missing:
         response = self.desks[name].respond(letter)

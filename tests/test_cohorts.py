@@ -152,16 +152,30 @@ def test_an_experiment_asks_in_cohorts(tmp_path: Path) -> None:
     run(cohorts, tmp_path)
     lines = (tmp_path / "cells" / "generated-n4-r0" / "messages.jsonl").read_text().splitlines()
     asked = [json.loads(line)["request"]["kind"] for line in lines]
-    assert asked == ["examples"] * 3 + ["grades"]  # the second cohort is one teacher, and grades
+    assert asked == ["examples"] * 3 + ["grades"] * 2
 
 
-def test_of_several_lessons_the_last_cohort_grades_the_best() -> None:
-    protocol = cohort_examples(TASK, names(5), 4, replace(BY_TWO, lessons=3), generator(1))
+def graders(protocol: Protocol) -> Ask:
+    """Answer until grades are asked for."""
     asked = next(protocol)
     while not isinstance(asked.request, RequestGrades):
         asked = protocol.send({name: reply(name, asked.request.round) for name in asked.teachers})
-    assert asked.teachers == ("t4",)
-    best = [asked.request.candidates[place] for place in asked.request.lessons[2]]
-    with pytest.raises(StopIteration) as end:
-        protocol.send({"t4": ReplyGrades(teacher="t4", round=asked.request.round, grades=(0.1, 0.2, 0.3))})
-    assert list(end.value.value.examples) == best
+    return asked
+
+
+def test_of_several_lessons_a_random_cohort_of_all_teachers_grades_the_best() -> None:
+    chosen = Counter[str]()
+    for seed in range(40):
+        protocol = cohort_examples(TASK, names(5), 4, replace(BY_TWO, lessons=3), generator(seed))
+        asked = graders(protocol)
+        assert isinstance(asked.request, RequestGrades)
+        assert len(set(asked.teachers)) == 2
+        chosen.update(asked.teachers)
+        best = [asked.request.candidates[place] for place in asked.request.lessons[2]]
+        grades = (0.1, 0.2, 0.3)
+        with pytest.raises(StopIteration) as end:
+            protocol.send({n: ReplyGrades(teacher=n, round=asked.request.round, grades=grades) for n in asked.teachers})
+        assert list(end.value.value.examples) == best
+    assert set(chosen) == set(names(5))
+    by_nine = cohort_examples(TASK, names(5), 4, replace(BY_TWO, lessons=3, cohort=9), generator(1))
+    assert graders(by_nine).teachers == names(5)

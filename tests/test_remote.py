@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from social_learning.remote import attendance_lines, learn, socket_carrier
 from social_learning.results import CellKey
 from social_learning.serving.outbox import read_outbox
 from social_learning.transports.carrier import Missing
-from social_learning.transports.sockets import SocketCarrier
+from social_learning.transports.sockets import SocketCarrier, ask_socket
 from tests.silos import SHORT, DeskCarrier, cli, end, lessons, serve, short, silo_files
 
 REMOTE: dict[str, Any] = {"remote": {"timeout": 20}}
@@ -112,7 +112,7 @@ def test_a_run_goes_on_with_the_teachers_that_answered_and_says_who_was_missing(
     carrier.faults["teacher-3"] = lambda _: b"garbage"
     learn(short(**ONE_MISSING, arms=["zero-shot", "generated"]), carrier, tmp_path / "run")
     key = CellKey("generated", 4, 0)
-    assert attendance_lines(tmp_path / "run", [key]) == ["teacher-3 was missing in 1 rounds: garbage"]
+    assert attendance_lines(tmp_path / "run", [key]) == ["teacher-3 was missing in 2 rounds: garbage"]
     sources = json.loads(lessons(tmp_path / "run")[key.name])["sources"]
     assert {source["teacher"] for source in sources} <= {"teacher-1", "teacher-2"}
 
@@ -167,9 +167,65 @@ def test_a_log_that_was_cut_off_goes_on_and_a_damaged_one_is_told(carrier: DeskC
         learn(experiment, carrier, tmp_path / "run")
 
 
+class Broken(Exception):
+    """The student's side broke."""
+
+
+def test_what_came_before_a_crash_in_the_middle_of_a_round_is_not_asked_for_again(
+    carrier: DeskCarrier, tmp_path: Path
+) -> None:
+    def breaks(_: bytes) -> bytes:
+        raise Broken
+
+    carrier.faults["teacher-2"] = breaks
+    with pytest.raises(Broken):
+        learn(short(**REMOTE), carrier, tmp_path / "run")
+    carrier.faults.clear()
+    learn(short(**REMOTE), carrier, tmp_path / "run")
+    asked = [name for name, letter, _ in carrier.carried if letter == carrier.carried[0][1]]
+    assert asked == ["teacher-1", "teacher-2", "teacher-2", "teacher-3"]
+    learn(short(**REMOTE), carrier, tmp_path / "whole")
+    assert lessons(tmp_path / "run") == lessons(tmp_path / "whole")
+
+
+BY_ONE: dict[str, Any] = {**ONE_MISSING, "arms": ["zero-shot", "generated"], "generation": {"cohort": 1}}
+
+
+def test_too_few_over_several_cohorts_end_the_run_and_the_next_try_asks_all_missing_again(
+    carrier: DeskCarrier, tmp_path: Path
+) -> None:
+    carrier.faults |= {name: lambda _: Missing("unreachable") for name in ("teacher-1", "teacher-3")}
+    for _ in range(2):
+        with pytest.raises(
+            TeachingError, match=r"1 of 3 .* round 2 .*: teacher-1 \(unreachable\), teacher-3 \(unreachable\);"
+        ):
+            learn(short(**BY_ONE), carrier, tmp_path / "run")
+    carrier.faults.clear()
+    learn(short(**BY_ONE), carrier, tmp_path / "run")
+    asked = [name for name, letter, _ in carrier.carried if b'"kind":"examples"' in letter]
+    assert sorted(asked) == ["teacher-1"] * 3 + ["teacher-2"] + ["teacher-3"] * 3
+    learn(short(**BY_ONE), carrier, tmp_path / "whole")
+    assert lessons(tmp_path / "run") == lessons(tmp_path / "whole")
+
+
+def test_a_cohort_of_which_nobody_grades_ends_the_run_and_is_asked_again(carrier: DeskCarrier, tmp_path: Path) -> None:
+    def no_grades(raw: bytes) -> bytes | Missing:
+        return Missing("hung_up") if b'"kind":"grades"' in raw else raw
+
+    carrier.faults |= dict.fromkeys(carrier.desks, no_grades)
+    with pytest.raises(TeachingError, match=r"0 of 1 teachers answered round 3 .*missing: teacher-\d \(hung_up\)"):
+        learn(short(**BY_ONE), carrier, tmp_path / "run")
+    carrier.faults.clear()
+    learn(short(**BY_ONE), carrier, tmp_path / "run")
+    graders = {name for name, letter, _ in carrier.carried if b'"kind":"grades"' in letter}
+    assert (len(graders), len(carrier.carried)) == (1, 5)
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
+        ({"remote": {"nodes": {"teacher-4": 7}}}, "remote.nodes: no teacher 'teacher-4'; did you mean 'teacher-"),
+        ({"remote": {"nodes": {"teacher-1": 7, "teacher-2": 7}}}, "two teachers have the same node"),
         ({"remote": {"min_teachers": 4}}, "only 3 teachers"),
         ({"remote": {"teachers": ["a", "a"]}}, "names must differ"),
         ({"remote": {"teachers": ["../a"]}}, "names must differ"),
@@ -266,7 +322,7 @@ def test_sockets_that_answer_garbage_or_nothing(tmp_path: Path) -> None:
         threads[-1][0].start()
         sockets[name] = tmp_path / name
     carrier = SocketCarrier({**sockets, "gone": tmp_path / "gone"}, 20)
-    came = carrier.carry(dict.fromkeys([*answers, "gone", "unknown"], b"{}"))
+    came = dict(carrier.carry(dict.fromkeys([*answers, "gone", "unknown"], b"{}")))
     for thread, listening in threads:
         thread.join()
         listening.close()
@@ -277,6 +333,35 @@ def test_sockets_that_answer_garbage_or_nothing(tmp_path: Path) -> None:
         "gone": Missing("unreachable"),
         "unknown": Missing("unreachable"),
     }
+
+
+def test_a_teacher_with_a_full_queue_is_tried_again(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, ExitStack() as stack:
+        listening.bind(str(tmp_path / "busy"))
+        listening.listen(0)
+        crowd: list[socket.socket] = []
+        with suppress(BlockingIOError):  # the queue is full
+            while len(crowd) < 100:
+                crowd.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
+                crowd[-1].setblocking(False)
+                crowd[-1].connect(str(tmp_path / "busy"))
+        assert ask_socket(tmp_path / "busy", b"{}", 0.2) == Missing("timed_out")
+
+        def answer() -> None:
+            for _ in crowd:
+                connection, _ = listening.accept()
+                with connection:
+                    if connection.recv(10):
+                        connection.sendall(b"late\n")
+
+        thread = threading.Thread(target=answer)
+        asking = threading.Timer(0.2, thread.start)
+        asking.start()
+        for waiting in crowd:
+            waiting.close()
+        assert ask_socket(tmp_path / "busy", b"{}", 20) == b"late"
+        asking.join()
+        thread.join()
 
 
 def test_sockets_are_found_from_the_experiment_file(tmp_path: Path, carrier: DeskCarrier) -> None:

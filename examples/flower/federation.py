@@ -36,6 +36,10 @@ MARK = "SOCIAL_LEARNING_FEDERATION"
 READY = 900.0
 """Seconds that a part has to get ready: one that is broken ends sooner, and a busy machine needs minutes."""
 
+COURIERS_GET = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
+"""What a SuperNode gets of the environment, besides a home: every bundle that is submitted can read it. No key of an API, and no
+path of data."""
+
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 """How openssl makes a key beside a certificate."""
 
@@ -63,17 +67,25 @@ class Federation:
             MARK: self.state["mark"],
         }
 
+    def couriers_environment(self, home: str) -> dict[str, str]:
+        """What a SuperNode gets: of the environment only what it needs."""
+        names = {*COURIERS_GET, *SWITCHED_OFF, "FLWR_HOME", MARK}
+        allowed = {name: value for name, value in self.environment(home).items() if name in names}
+        return {**allowed, "HOME": str(self.folder / home)}
+
     def runs(self, name: str) -> bool:
         """Whether a process that was started is still there."""
         return self.state["processes"].get(name) in marked(self)
 
-    def spawn(self, name: str, command: list[str], home: str, user: str | None = None) -> subprocess.Popen[bytes]:
+    def spawn(
+        self, name: str, command: list[str], environment: dict[str, str], user: str | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a process that outlives this one; its output goes to NAME.log."""
         log = self.folder / "logs" / f"{name}.log"
         log.parent.mkdir(exist_ok=True)
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                command, cwd=self.folder, env=self.environment(home), stdin=subprocess.DEVNULL, stdout=stream,
+                command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
                 stderr=subprocess.STDOUT, start_new_session=True, user=user, group=user and _group(user),
                 extra_groups=[] if user else None,
             )  # fmt: skip
@@ -113,6 +125,7 @@ def start(folder: Path, experiment: Path, courier: str | None) -> None:
         if not federation.runs(f"teacher-{name}"):
             _start_teacher(federation, name, courier)
     if not federation.runs("superlink"):
+        _end_orphans(federation)
         _start_superlink(federation)
     for name in names:
         _register(federation, name)
@@ -136,6 +149,14 @@ def _register(federation: Federation, name: str) -> None:
         federation.save()
 
 
+def _end_orphans(federation: Federation) -> None:
+    """End the ServerApps that a killed SuperLink left behind: one that still runs holds its run folder."""
+    for pid in marked(federation):
+        with contextlib.suppress(OSError):
+            if b"flwr-serverapp" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                _signal(pid, signal.SIGKILL)
+
+
 def _start_superlink(federation: Federation) -> None:
     """Start the SuperLink, which listens on this machine only, and point flwr at it."""
     port, tls = str(federation.state["port"]), federation.folder / "certificates"
@@ -150,7 +171,7 @@ def _start_superlink(federation: Federation) -> None:
         f'[superlink]\ndefault = "federation"\n[superlink.federation]\naddress = "127.0.0.1:{port}"\n'
         f'root-certificates = "{tls / "ca.crt"}"\n'
     )
-    process = federation.spawn("superlink", command, "superlink")
+    process = federation.spawn("superlink", command, federation.environment("superlink"))
     _wait("the SuperLink", lambda: _listens(int(port)), process)
 
 
@@ -170,7 +191,7 @@ def _start_supernode(federation: Federation, name: str, courier: str | None = No
         "--ssl-certfile", str(tls / f"{name}.crt"), "--ssl-keyfile", str(tls / f"{name}.key"),
         "--node-config", f'teacher="{name}" socket="{_socket(silo)}"',
     ]  # fmt: skip
-    process = federation.spawn(f"supernode-{name}", command, name, courier)
+    process = federation.spawn(f"supernode-{name}", command, federation.couriers_environment(name), courier)
     time.sleep(1)
     if process.poll() is not None:
         raise SystemExit(f"the SuperNode of {name} ended with code {process.returncode}: see the logs folder")
@@ -246,8 +267,8 @@ def _start_teacher(federation: Federation, name: str, courier: str | None) -> No
         (silo / "silo.toml").write_text(settings + text)
     _socket(silo).parent.mkdir(exist_ok=True)
     command = [str(BIN / "python"), "-m", "social_learning.cli", "teacher", "serve", str(silo / "silo.toml")]
-    process = federation.spawn(f"teacher-{name}", command, name)
-    _wait(f"the teacher {name}", lambda: _socket(silo).exists(), process)
+    process = federation.spawn(f"teacher-{name}", command, federation.environment(name))
+    _wait(f"the teacher {name}", lambda: _answers(_socket(silo)), process)
 
 
 def _socket(silo: Path) -> Path:
@@ -307,6 +328,12 @@ def _free_port() -> int:
 def _listens(port: int) -> bool:
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(path: Path) -> bool:
+    # The socket of a killed teacher is still a file.
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def _wait(what: str, ready: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:

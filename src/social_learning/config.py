@@ -305,6 +305,12 @@ class Experiment(_Table):
             raise ConfigError("remote.teachers: names must differ and be made of letters, digits, '.', '_' and '-'")
         if ((self.remote and self.remote.min_teachers) or 1) > len(names):
             raise ConfigError(f"remote.min_teachers: there are only {len(names)} teachers")
+        nodes = self.remote.nodes if self.remote else {}
+        for name in nodes:
+            if name not in names:
+                raise ConfigError(f"remote.nodes: no teacher {name!r}{_nearest(name, names)}")
+        if len(set(nodes.values())) < len(nodes):
+            raise ConfigError("remote.nodes: two teachers have the same node")
         if any(arm.method == "original" for arm in self.resolved_arms()):
             raise ConfigError("arms: teachers of their own never send private examples: leave the original arm out")
         if any(arm.teachers != self.teachers for arm in self.resolved_arms()):

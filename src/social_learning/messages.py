@@ -99,13 +99,17 @@ class RequestInstruction(_Frozen):
     top_p: float = Field(default=0.95, gt=0, le=1)
 
 
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+"""How many items of a reply something happened to."""
+
+
 class GuardResult(_Frozen):
     """What one guard did to one reply: how many items it let pass, changed, and dropped."""
 
     guard: str
-    passed: int = Field(ge=0)
-    mended: int = Field(default=0, ge=0)
-    dropped: int = Field(default=0, ge=0)
+    passed: Count
+    mended: Count = 0
+    dropped: Count = 0
 
 
 class _Reply(_Frozen):
@@ -119,7 +123,7 @@ class ReplyExamples(_Reply):
 
     kind: Literal["examples"] = "examples"
     examples: tuple[Example, ...]
-    discarded: dict[str, int] = Field(default_factory=dict)
+    discarded: dict[str, Count] = Field(default_factory=dict)
 
 
 class ReplyVote(_Reply):
@@ -141,7 +145,7 @@ class ReplyInstruction(_Reply):
 
     kind: Literal["instruction"] = "instruction"
     instruction: str | None
-    discarded: dict[str, int] = Field(default_factory=dict)
+    discarded: dict[str, Count] = Field(default_factory=dict)
 
 
 Request = Annotated[

@@ -120,6 +120,7 @@ def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
     )
     teaching = protocol(arm, task, key.shots, names, generator(experiment.seed, "student", key.repeat))
     lesson = drive_rounds(teaching, rounds)
+    rounds.end()
     used, between = setting.models.usage(), time.perf_counter()
 
     student = Student(

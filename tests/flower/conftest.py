@@ -18,6 +18,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     same place from every folder.
     """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AN_API_KEY", "not for couriers")
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "federations-cache"))
         if "PYTHONPATH" in os.environ:
             parts = os.environ["PYTHONPATH"].split(os.pathsep)

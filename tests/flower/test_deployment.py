@@ -3,6 +3,7 @@
 Real processes, ended by their own ids. It takes a few minutes; `-m "not deployment"` leaves it out.
 """
 
+import html
 import json
 import os
 import shutil
@@ -17,6 +18,8 @@ pytest.importorskip("flwr", reason="flwr is not installed: pip install 'social-l
 if not (shutil.which("openssl") and shutil.which("ssh-keygen")):
     pytest.skip("openssl and ssh-keygen are needed", allow_module_level=True)
 
+from social_learning.config import load_experiment
+from social_learning.corpus import load_corpus
 from social_learning.experiment import run
 from social_learning.flower import SWITCHED_OFF
 from social_learning.serving.outbox import read_outbox
@@ -49,9 +52,31 @@ def pin(federation: Path, arms: str = '["zero-shot", "generated", "voted"]') -> 
     (federation.parent / "experiment.toml").write_text(f"{text}[remote.nodes]\n{nodes}")
 
 
-def private_texts(federation: Path) -> list[bytes]:
-    files = federation.glob("silos/*/*.jsonl")
-    return [json.loads(line)["text"].encode() for file in files for line in file.read_text().splitlines()]
+def texts_in(federation: Path, name: str = "*") -> list[str]:
+    files = federation.glob(f"silos/*/{name}.jsonl")
+    return [json.loads(line)["text"] for file in files for line in file.read_text().splitlines()]
+
+
+def forms_of(text: str) -> set[bytes]:
+    """A text as it is, in HTML, in JSON, and in JSON that stands in JSON."""
+    forms = {text, html.escape(text)}
+    for _ in range(2):
+        forms |= {json.dumps(form, ensure_ascii=ascii)[1:-1] for form in forms for ascii in (True, False)}
+    return {form.encode() for form in forms}
+
+
+def private_texts(federation: Path) -> set[bytes]:
+    """All texts of the silos, in every form that they could cross in."""
+    return {form for text in texts_in(federation) for form in forms_of(text)}
+
+
+def private_words(federation: Path) -> set[bytes]:
+    """Words that only held-out rows have: no teacher's model is shown them to write from, so none may be anywhere else."""
+    known = "\n".join(texts_in(federation, "examples"))
+    test = load_corpus(load_experiment(federation.parent / "experiment.toml")).test
+    known += "\n".join(text for example in test for text in example.fields.values())
+    words = {word for text in texts_in(federation, "held_out") for word in text.split() if len(word) >= 8}
+    return {form for word in words if word not in known and not word.isdigit() for form in forms_of(word)}
 
 
 def test_a_bundle_holds_code_only(tmp_path: Path) -> None:
@@ -79,18 +104,20 @@ def test_lessons_are_those_of_one_process_and_nothing_private_is_anywhere_else(
     command("run", "--folder", str(federation))
     assert lessons(federation / "run") == here
     assert "3 of 3 teachers are there" in (federation / "logs" / "run.log").read_text()
-    texts = private_texts(federation)
-    assert len(texts) == 300
+    texts, words = private_texts(federation), private_words(federation)
+    assert len(texts_in(federation)) == 300
+    assert len(words) >= 20
     shared = [
         path for path in federation.rglob("*") if path.is_file() and "silos" not in path.relative_to(federation).parts
     ]
     assert {"superlink.log", "superlink.db", "replies.jsonl", "report.html"} <= {path.name for path in shared}
     for path in shared:
         content = path.read_bytes()
-        assert not [text for text in texts if text in content], path
+        assert not [text for text in texts | words if text in content], path
     # The search can fail.
-    silo = federation / "silos" / "teacher-1" / "examples.jsonl"
-    assert [text for text in texts if text in silo.read_bytes()]
+    silo = (federation / "silos" / "teacher-1" / "held_out.jsonl").read_bytes()
+    assert [text for text in texts if text in silo]
+    assert [word for word in words if word in silo]
 
 
 @pytest.mark.model
@@ -113,7 +140,6 @@ def test_a_run_that_lost_its_superlink_goes_on_and_asks_nobody_twice(
         assert not ended(first)
         os.kill(state(federation)["processes"]["superlink"], signal.SIGKILL)
         assert first.wait(PATIENCE) != 0
-    kill_leftovers(federation, "flwr-serverapp")
     start(federation.parent, courier)
     command("run", "--folder", str(federation), "--out", str(out))
     assert lessons(out) == here
@@ -176,7 +202,7 @@ def attack(message, context):
         s.sendall(json.dumps(dict(run="hostile", id=f"h{number}", repeat=0, request=request)).encode() + b"\\n")
         got.append(s.makefile().read())
         s.close()
-    text = json.dumps(dict(teacher=node["teacher"], uid=os.getuid(), got=got))
+    text = json.dumps(dict(teacher=node["teacher"], uid=os.getuid(), got=got, environment=dict(os.environ)))
     open(LOOT + "/" + node["teacher"], "w").write(text)
     return Message(RecordDict({"response": ConfigRecord({"text": text[:200000]})}), reply_to=message)
 
@@ -213,6 +239,8 @@ def test_a_hostile_bundle_gets_nothing_but_refusals(federation: Path, courier: l
     texts = private_texts(federation)
     for theft in stolen:
         assert theft["uid"] != 0
+        assert "AN_API_KEY" not in theft["environment"]
+        assert "not for couriers" not in theft["environment"].values()
         answers = [json.loads(line) for line in theft["got"]]
         refused = [answer["refused"] for answer in answers]
         assert refused[:4] == ["not_allowed", "over_request_cap", "over_request_cap", "unreadable"]
@@ -261,17 +289,6 @@ def supernode(federation: Path, folder: Path, options: list[str]) -> tuple[int, 
 
 def outboxes(federation: Path) -> list[Path]:
     return sorted(federation.glob("silos/*/state/outbox.jsonl"))
-
-
-def kill_leftovers(federation: Path, program: str) -> None:
-    """End what a killed SuperLink left behind, by id."""
-    example = module()
-    for pid in example.marked(example.Federation(federation)):
-        try:
-            if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
-        except OSError:
-            continue
 
 
 def received(log: Path) -> int:

@@ -128,6 +128,13 @@ def test_supernodes_reach_the_fleet_api(port: int) -> None:
         "/v1/fleet/%2e%2e/control/start-run",
         "/v1/fleet/..%2fcontrol/start-run",
         "/v1/fleet/%2e%2e%2fcontrol/start-run",
+        "/v1/control/start-run/../../fleet/pull-messages",
+        "/v1/control/%2e%2e/fleet/pull-messages",
+        "/v1/fleet/../fleet/pull-messages",
+        "/v1//fleet/pull-messages",
+        "/v1/%66leet/pull-messages",
+        "/v1/fleet/pull-messages?x=/v1/control/start-run",
+        "/v1/fleet/pull-messages/",
         "/v2/control/start-run",
     ],
 )

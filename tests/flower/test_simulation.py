@@ -45,7 +45,7 @@ class Simulation:
             f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "127.0.0.1:{self.port}"\ninsecure = true\n'
         )
         self.environment = {
-            **os.environ, **SWITCHED_OFF, MARK: str(folder), "FLWR_HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",
+            **os.environ, **SWITCHED_OFF, MARK: str(folder), "FLWR_HOME": str(home),
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "RAY_TMPDIR": str(folder),
         }  # fmt: skip
         here = ["--insecure", "--simulation", "--host", "127.0.0.1", "--port", str(self.port)]

@@ -10,9 +10,11 @@ SWITCHED_OFF = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
-"""Flower's telemetry, its look-ups for updates and its installing of packages at run time. Flower reads these variables;
-whoever starts its programs from a shell has to set them there (docs/deployment.md)."""
+"""Flower's telemetry, its look-ups for updates, its installing of packages at run time, and the telemetry of Ray, which its
+simulation uses. Flower reads its telemetry's variable when it is imported, which is before its programs load this package: whoever
+starts them has to set these variables (docs/deployment.md)."""
 
 for _name, _value in SWITCHED_OFF.items():
     os.environ.setdefault(_name, _value)

@@ -36,16 +36,13 @@ class GridCarrier:
         self._grid, self._nodes, self._timeout = grid, dict(nodes), timeout
         self._clock = clock or Clock()
 
-    def carry(self, letters: Mapping[str, bytes]) -> Mapping[str, bytes | Missing]:
+    def carry(self, letters: Mapping[str, bytes]) -> Iterator[tuple[str, bytes | Missing]]:
         """Send all letters and wait for the answers."""
-        answers: dict[str, bytes | Missing] = {
-            name: Missing("timed_out" if name in self._nodes else "unreachable") for name in letters
-        }
+        yield from ((name, Missing("unreachable")) for name in letters if name not in self._nodes)
         known = [name for name in letters if name in self._nodes]
         messages = [_letter(ENQUIRY, letters[name].decode(), self._nodes[name], ASK, self._timeout) for name in known]
         for number, message in exchange(self._grid, messages, self._timeout, self._clock):
-            answers[known[number]] = _read(message)
-        return answers
+            yield known[number], _read(message)
 
 
 def exchange(grid: Grid, messages: list[Message], timeout: float, clock: Clock) -> Iterator[tuple[int, Message]]:
@@ -75,7 +72,8 @@ def find_teachers(
 ) -> dict[str, int]:
     """Return the SuperNode of each teacher: pinned ones as they are, others by what the nodes say within `wait` seconds.
 
-    A name that two nodes claim belongs to neither. Teachers that did not show up are absent.
+    Every node that was there while a name was missing is heard, also when each name has its node: one that two nodes claim belongs
+    to neither. Teachers that did not show up are absent.
     """
     clock = clock or Clock()
     found = {name: node for name, node in pinned.items() if name in names}
@@ -83,7 +81,7 @@ def find_teachers(
     waiting: dict[str, int] = {}
     asked = set(found.values())
     deadline = clock.now() + wait
-    while set(names) - set(found) - set(claimed):
+    while set(names) - set(found) - set(claimed) or waiting:
         new = [node for node in grid.get_node_ids() if node not in asked]
         asked.update(new)
         left = max(clock.poll, deadline - clock.now())

@@ -65,8 +65,8 @@ def cohort_examples(
     """Pick `count` of the teachers' examples at random, as `random_examples` does, with teachers asked in cohorts.
 
     Memory holds one cohort's replies, at most `count` candidates per label, and counts. All teachers are asked once, and
-    again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where that fails. Of several lessons the last
-    cohort grades the best one.
+    again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where that fails. Several lessons are graded by
+    as many teachers as a cohort has, chosen at random from all of them.
     """
     balanced = generation.balanced and bool(task.labels)
     reservoir = Reservoir(task, count, task.labels if balanced else (), rng)
@@ -81,7 +81,8 @@ def cohort_examples(
         chosen = pick(task, pool, count, balanced, rng) if len(pool) >= count else []
         if len(chosen) == count:
             others = [pick(task, pool, count, balanced, rng) for _ in range(generation.lessons - 1)]
-            return lesson_of(task, (yield from best_of([chosen, *others], cohort, generation, round + 1)))
+            graders = [teachers[i] for i in sorted(rng.permutation(len(teachers))[: generation.cohort])]
+            return lesson_of(task, (yield from best_of([chosen, *others], graders, generation, round + 1)))
     raise TeachingError(
         f"{len(teachers)} teachers sent {len(pool)} usable examples in {MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{in_words(heard)}"

@@ -1,6 +1,7 @@
 """Sharing examples: teachers send examples their models wrote, and the student picks among them at random, or by vote."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ MAX_ROUNDS = 6
 """How often teachers are asked again while too few usable examples have come in."""
 
 TRIMMED = 1 / 8
-"""This share of a lesson's grades is left out at either end."""
+"""This share of a lesson's grades is left out at either end, rounded up; at least one is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def best_of(
 ) -> Generator[Ask, Replies, list[Candidate]]:
     """Have teachers grade lessons, and return the best one.
 
-    For each lesson, an eighth of its grades at either end is left out: one teacher among eight cannot push a lesson.
+    For each lesson, an eighth of its grades at either end is left out, one at least: from three graders on, one alone cannot push a
+    lesson beyond what others gave it.
     """
     if len(lessons) == 1:
         return lessons[0]
@@ -123,7 +125,7 @@ def best_of(
     grades = [_grades(name, reply, len(lessons)) for name, reply in replies.items()]
     if not grades:
         raise TeachingError("no teacher graded the lessons")
-    left_out = int(TRIMMED * len(grades))
+    left_out = min((len(grades) - 1) // 2, math.ceil(TRIMMED * len(grades)))
     trimmed = np.sort(grades, axis=0)[left_out : len(grades) - left_out]
     return lessons[int(np.argmax(trimmed.mean(axis=0)))]
 

@@ -1,6 +1,6 @@
 """Carriers: what brings enquiries to teachers of their own and responses back, as bytes. They know nothing of teaching."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,8 +19,8 @@ class Missing:
 class Carrier(Protocol):
     """Carries one round."""
 
-    def carry(self, letters: Mapping[str, bytes]) -> Mapping[str, bytes | Missing]:
-        """Bring each teacher its enquiry, side by side, and return what came back in time; one entry per teacher.
+    def carry(self, letters: Mapping[str, bytes]) -> Iterator[tuple[str, bytes | Missing]]:
+        """Bring each teacher its enquiry, side by side, and yield what came back, as it comes; at most once per teacher.
 
-        Never raises because of a teacher: that is a Missing.
+        Who is not among them has not answered in time. Never raises because of a teacher: that is a Missing.
         """

@@ -1,8 +1,8 @@
 """Intake: what comes in from teachers of their own is checked before a protocol sees it.
 
 A teacher, or whoever carries for it, may be hostile. What is no answer to what was asked is refused whole; of an answer,
-examples that are not what was asked for are taken out and counted. What reads like an order to the student's model is
-flagged and stays: a message may say such things honestly, and a reader should look.
+examples that are not what was asked for, or far longer than a teacher writes them, are taken out and counted. What reads like an
+order to the student's model is flagged and stays: a message may say such things honestly, and a reader should look.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from social_learning.errors import MessageError, TaskError
-from social_learning.guards import visible
+from social_learning.guards import normalise, private_texts, visible
 from social_learning.messages import (
     NAME_FORM,
     RESPONSE_BYTES,
@@ -31,7 +31,17 @@ from social_learning.task import ANSWER, Example, Task
 from social_learning.transports.carrier import Missing
 
 LONGEST_TEXT = 8_000
-"""Characters of a field, an answer or an instruction that is let in."""
+"""Bytes of an example that is let in, whatever its task."""
+
+LONGEST_INSTRUCTION = 2_000
+"""Bytes of an instruction that is let in: some ten for each token that a teacher's model may write."""
+
+BYTES_PER_TOKEN = 8
+"""No example is let in that has more bytes than this for each token that a teacher's model may write: long ones would fill the
+context of every model that grades or reads the lesson."""
+
+REASONS = frozenset({"malformed", "cut_off", "repeated", "self_check"})
+"""Why teachers discard drafts. Other words of a reply are told as `other`."""
 
 MOST_COUNTS = 32
 """Entries of a reply's counts of guards and discards."""
@@ -100,13 +110,28 @@ def _examples(reply: ReplyExamples, count: int, task: Task) -> Accepted:
             flags[problem] += 1
             continue
         kept.append(example)
-        flags["reads_like_an_order"] += any(ORDERS.search(text) for text in example.fields.values())
-    return Accepted(reply.model_copy(update={"examples": tuple(kept)}), dict(+flags))
+        flags["reads_like_an_order"] += _is_order(*private_texts(task, example))
+    changes = {"examples": tuple(kept), "discarded": _known(reply.discarded)}
+    return Accepted(reply.model_copy(update=changes), dict(+flags))
+
+
+def _is_order(*texts: str) -> bool:
+    return any(ORDERS.search(normalise(text)) for text in texts)
+
+
+def _known(discarded: Mapping[str, int]) -> dict[str, int]:
+    """What a teacher says it discarded, in words of ours."""
+    counts = Counter[str]()
+    for reason, count in discarded.items():
+        counts[reason if reason in REASONS else "other"] += count
+    return dict(counts)
 
 
 def _problem(example: Example, task: Task) -> str:
     """Why an example is not let in; empty where it is."""
     texts = (*example.fields.values(), example.answer)
+    if _bytes(*texts) > min(LONGEST_TEXT, BYTES_PER_TOKEN * task.max_example_tokens):
+        return "too_long"
     problem = next((found for text in texts if (found := _problem_of_text(text))), "")
     if problem:
         return problem
@@ -122,16 +147,20 @@ def _problem(example: Example, task: Task) -> str:
     return "" if fits else "not_of_the_task"
 
 
+def _bytes(*texts: str) -> int:
+    # More than characters, where one of them makes several tokens.
+    return sum(len(text.encode(errors="replace")) for text in texts)
+
+
 def _problem_of_text(text: str) -> str:
-    if len(text) > LONGEST_TEXT:
-        return "too_long"
     if visible(text) != text:
         return "control_characters"
     return "model_markup" if MARKUP.search(text) else ""
 
 
 def _instruction(reply: ReplyInstruction) -> Accepted:
-    problem = _problem_of_text(reply.instruction) if reply.instruction else ""
-    if problem:
-        return Accepted(reply.model_copy(update={"instruction": None}), {problem: 1})
-    return Accepted(reply, {})
+    text = reply.instruction or ""
+    problem = "too_long" if _bytes(text) > LONGEST_INSTRUCTION else _problem_of_text(text)
+    flags = {problem: 1} if problem else {"reads_like_an_order": 1} if _is_order(text) else {}
+    changes = {"instruction": None if problem else reply.instruction, "discarded": _known(reply.discarded)}
+    return Accepted(reply.model_copy(update=changes), flags)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from social_learning.errors import TeachingError
-from social_learning.messages import Enquiry, Reply, Request, to_json
+from social_learning.messages import Enquiry, Reply, Request, RequestGrades, to_json
 from social_learning.protocols.base import Ask
 from social_learning.task import Task
 from social_learning.transports.carrier import Carrier, Missing
-from social_learning.transports.intake import accept
+from social_learning.transports.intake import Accepted, accept
 from social_learning.transports.local import Sent
 from social_learning.transports.reply_log import ReplyLog
 
@@ -35,9 +35,10 @@ class Place:
 class RemoteRounds:
     """Answers the rounds of one cell.
 
-    At most `may_miss` teachers may be missing in a request's round; TeachingError where more are, and the same run can then go on
-    with that round: what was answered is in the log. A teacher that timed out is not asked again in this cell, or every
-    further round would wait for it. `attendance` says how it went.
+    A protocol may ask its teachers a few at a time: then a request's round has several of ours. At most `may_miss` teachers may be
+    missing over all of them, and somebody has to grade; else TeachingError, and the same run can then go on with that request:
+    what was answered is in the log, and who was missing is asked again. A teacher that timed out is not asked again in this
+    cell, or every further round would wait for it. `attendance` says how it went.
     """
 
     def __init__(
@@ -54,12 +55,18 @@ class RemoteRounds:
         self._may_miss, self._sent, self._progress = may_miss, sent, progress
         self._round = 0
         self._silent: set[str] = set()
-        self._missed: dict[int, int] = {}
+        self._of = -1
+        """The request's round that these are of: how many were asked, who was missing, and which of ours have not ended."""
+        self._asked, self._missed = 0, dict[str, str]()
+        self._open: dict[int, dict[str, str]] = {}
         self.attendance = Attendance()
 
     def __call__(self, ask: Ask) -> dict[str, Reply]:
         """Have one round answered; teachers that are missing are absent from what is returned."""
         number, self._round = self._round, self._round + 1
+        if ask.request.round != self._of:
+            self.end()
+            self._of, self._asked, self._missed = ask.request.round, 0, {}
         enquiry = Enquiry(
             run=self._place.run,
             id=enquiry_id(self._place.repeat, ask.request),
@@ -71,17 +78,16 @@ class RemoteRounds:
         before = self._log.ended(self._place.cell, number)
         missing = {name: reason for name, reason in (before or {}).items() if name in ask.teachers}
         replies = self._gather(ask, enquiry, missing)
-        # A protocol may ask its teachers a few at a time: then a request's round has several of ours.
-        missed = self._missed.get(ask.request.round, 0) + len(missing)
-        self._missed = {ask.request.round: missed}
-        if missed > self._may_miss:
-            told = ", ".join(f"{name} ({reason})" for name, reason in missing.items())
+        self._asked, self._missed = self._asked + len(ask.teachers), self._missed | missing
+        nobody_graded = isinstance(ask.request, RequestGrades) and not replies
+        if before is None and (len(self._missed) > self._may_miss or nobody_graded):
+            told = ", ".join(f"{name} ({reason})" for name, reason in self._missed.items())
             raise TeachingError(
-                f"{len(replies)} of {len(ask.teachers)} teachers answered round {number} of {self._place.cell}; missing: "
-                f"{told}; the same command asks the missing ones again"
+                f"{self._asked - len(self._missed)} of {self._asked} teachers answered round {number} of {self._place.cell}; "
+                f"missing: {told}; the same command asks the missing ones again"
             )
         if before is None:
-            self._log.end(self._place.cell, number, missing)
+            self._open[number] = missing
         self._silent |= {name for name, reason in missing.items() if reason in ("timed_out", "silent")}
         self.attendance.missing += [(number, name, reason) for name, reason in missing.items()]
         if self._sent:
@@ -95,25 +101,37 @@ class RemoteRounds:
         """Return the replies in the teachers' order, from the log or by asking; adds to `missing` who has none."""
         known = {name: self._log.find(name, enquiry.id) for name in ask.teachers if name not in missing}
         missing.update({name: "silent" for name, raw in known.items() if raw is None and name in self._silent})
-        letter = to_json(enquiry).encode()
         asked = [name for name, raw in known.items() if raw is None and name not in missing]
-        came = self._carrier.carry(dict.fromkeys(asked, letter)) if asked else {}
+        came = {name: accept(name, enquiry, raw, self._task) for name, raw in known.items() if raw is not None}
+        came |= self._ask(enquiry, asked) if asked else {}
         replies: dict[str, Reply] = {}
         for name in ask.teachers:
             if name in missing:
                 continue
-            raw = known[name] or came.get(name, Missing("timed_out"))
-            result = raw if isinstance(raw, Missing) else accept(name, enquiry, raw, self._task)
+            result = came.get(name, Missing("timed_out"))
             if isinstance(result, Missing):
                 missing[name] = result.reason
                 continue
-            if known[name] is None and not isinstance(raw, Missing):
-                self._log.keep(name, enquiry.id, raw)
             replies[name] = result.reply
             if result.flags:
                 self.attendance.flags.setdefault(name, Counter()).update(result.flags)
-        self._log.sync()
         return replies
+
+    def _ask(self, enquiry: Enquiry, names: list[str]) -> dict[str, Accepted | Missing]:
+        """Ask teachers; what is accepted is in the log as soon as it has come."""
+        came: dict[str, Accepted | Missing] = {}
+        for name, raw in self._carrier.carry(dict.fromkeys(names, to_json(enquiry).encode())):
+            came[name] = result = raw if isinstance(raw, Missing) else accept(name, enquiry, raw, self._task)
+            if isinstance(result, Accepted) and not isinstance(raw, Missing):
+                self._log.keep(name, enquiry.id, raw)
+        self._log.sync()
+        return came
+
+    def end(self) -> None:
+        """Write down that the last request's round has ended: the protocol went on from it, or has its lesson."""
+        for number, missing in self._open.items():
+            self._log.end(self._place.cell, number, missing)
+        self._open.clear()
 
 
 def enquiry_id(repeat: int, request: Request) -> str:

@@ -2,8 +2,9 @@
 
 replies.jsonl   {"teacher", "id", "response"} for a response, as it came in; {"cell", "round", "missing"} for a round's end
 
-Lines are on disk before what they tell has any effect. A round that has ended is replayed as it was, with the same teachers
-missing; of one that has not, only those teachers are asked that have not answered.
+A response is written when it comes, so that it outlives this process, and is safe on disk before it has any effect. A round that
+has ended is replayed as it was, with the same teachers missing; of one that has not, only those teachers are asked that have not
+answered.
 """
 
 import json
@@ -57,14 +58,13 @@ class ReplyLog:
         offset = self._offsets.get((teacher, id))
         if offset is None:
             return None
-        self._stream.flush()
         with self._path.open("rb") as stream:
             stream.seek(offset)
             response: str = json.loads(stream.readline())["response"]
         return response.encode()
 
     def keep(self, teacher: str, id: str, response: bytes) -> None:
-        """Write a response down, durably once `sync` was called; it is valid UTF-8, since it was accepted."""
+        """Write a response down, safe from a loss of power once `sync` was called; it is valid UTF-8, since it was accepted."""
         self._write({"teacher": teacher, "id": id, "response": response.decode()})
 
     def ended(self, cell: str, round: int) -> dict[str, str] | None:
@@ -78,12 +78,12 @@ class ReplyLog:
 
     def sync(self) -> None:
         """Wait until everything is on disk: once for all responses of a round, since each time takes milliseconds."""
-        self._stream.flush()
         os.fsync(self._stream.fileno())
 
     def _write(self, table: dict[str, Any]) -> None:
         offset = self._stream.tell()
         self._stream.write(json.dumps(table).encode() + b"\n")
+        self._stream.flush()
         self._note(table, offset)
 
     def close(self) -> None:

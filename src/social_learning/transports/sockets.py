@@ -3,8 +3,8 @@
 import os
 import socket
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from social_learning.messages import RESPONSE_BYTES
@@ -14,6 +14,9 @@ from social_learning.transports.lines import read_line
 AT_ONCE = 32
 """Teachers asked at a time."""
 
+RETRY = 0.05
+"""Seconds until a teacher with a full queue is tried again."""
+
 
 class SocketCarrier:
     """Carries rounds to the sockets of teachers, given by name. `timeout`: seconds that each has for its response."""
@@ -22,13 +25,16 @@ class SocketCarrier:
         self._sockets = dict(sockets)
         self._timeout = timeout
 
-    def carry(self, letters: Mapping[str, bytes]) -> Mapping[str, bytes | Missing]:
+    def carry(self, letters: Mapping[str, bytes]) -> Iterator[tuple[str, bytes | Missing]]:
         """Ask all teachers side by side."""
-        if not letters:
-            return {}
-        with ThreadPoolExecutor(min(AT_ONCE, len(letters))) as pool:
-            answers = pool.map(self._ask, letters, letters.values())
-            return dict(zip(letters, answers, strict=True))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            asked = {pool.submit(self._ask, name, letter): name for name, letter in letters.items()}
+            try:
+                for done in as_completed(asked):
+                    yield asked[done], done.result()
+            finally:
+                for left in asked:
+                    left.cancel()
 
     def _ask(self, name: str, letter: bytes) -> bytes | Missing:
         path = self._sockets.get(name)
@@ -40,8 +46,7 @@ def ask_socket(path: Path, letter: bytes, timeout: float) -> bytes | Missing:
     deadline = time.monotonic() + timeout
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
-            connection.settimeout(timeout)
-            connection.connect(os.fspath(path))
+            _connect(connection, path, deadline)
         except TimeoutError:
             return Missing("timed_out")
         except OSError:
@@ -56,3 +61,16 @@ def ask_socket(path: Path, letter: bytes, timeout: float) -> bytes | Missing:
     if answer is None:
         return Missing("hung_up")
     return Missing("too_long") if len(answer) > RESPONSE_BYTES else answer
+
+
+def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
+    """Connect, and set what time is left; raises OSError."""
+    while True:
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            return connection.connect(os.fspath(path))
+        except BlockingIOError:
+            # More are waiting there than the system lets wait: a local socket says so at once.
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(RETRY)
