@@ -12,7 +12,8 @@ import numpy as np
 
 from social_learning.models.base import Completion, GenerateCall, Prompt, Sampling, Score
 from social_learning.models.lockstep import LockstepModel, Together
-from social_learning.protocols.examples import Generation, random_examples
+from social_learning.protocols.candidates import Generation
+from social_learning.protocols.examples import random_examples
 from social_learning.seeds import generator
 from social_learning.silo import make_silos, split_uniform
 from social_learning.task import Example, Task

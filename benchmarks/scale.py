@@ -23,8 +23,9 @@ from benchmarks import clock, machine
 from benchmarks.compare import ROOT
 from social_learning.messages import Response, enquiry_from_json, to_json
 from social_learning.models.fakes import MixerModel
+from social_learning.protocols.candidates import Generation
 from social_learning.protocols.cohorts import cohort_examples
-from social_learning.protocols.examples import Generation, random_examples
+from social_learning.protocols.examples import random_examples
 from social_learning.records import write_file
 from social_learning.seeds import generator
 from social_learning.silo import Silo

@@ -16,8 +16,9 @@ from social_learning.experiment import run
 from social_learning.lesson import Lesson, Source
 from social_learning.messages import ReplyExamples, ReplyGrades, RequestGrades
 from social_learning.protocols.base import Ask, Protocol, Replies
+from social_learning.protocols.candidates import Candidate, Generation
 from social_learning.protocols.cohorts import Reservoir, cohort_examples
-from social_learning.protocols.examples import MAX_ROUNDS, Candidate, Generation, random_examples
+from social_learning.protocols.examples import MAX_ROUNDS, random_examples
 from social_learning.seeds import generator
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN
@@ -152,7 +153,7 @@ def test_an_experiment_asks_in_cohorts(tmp_path: Path) -> None:
     run(cohorts, tmp_path)
     lines = (tmp_path / "cells" / "generated-n4-r0" / "messages.jsonl").read_text().splitlines()
     asked = [json.loads(line)["request"]["kind"] for line in lines]
-    assert asked == ["examples"] * 3 + ["grades"] * 2
+    assert asked == ["examples"] * 3 + ["grades"] * 6
 
 
 def graders(protocol: Protocol) -> Ask:

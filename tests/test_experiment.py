@@ -125,7 +125,7 @@ def test_messages_lessons_and_sources_agree(tmp_path: Path) -> None:
         for m in messages
         for example in m["reply"].get("examples", [])
     ]
-    assert [m["request"]["kind"] for m in messages] == ["examples"] * 8 + ["grades"] * 8
+    assert [m["request"]["kind"] for m in messages] == ["examples"] * 8 + ["grades"] * 24
     for example, source in zip(lesson.examples, lesson.sources, strict=True):
         assert (source.teacher, source.round, example.model_dump()) in sent
 

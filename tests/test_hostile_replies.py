@@ -144,14 +144,14 @@ def test_more_than_was_asked_for_is_cut(carrier: DeskCarrier, tmp_path: Path) ->
     assert log.count(POISON) == 4
 
 
-@pytest.mark.parametrize(("grades", "missing"), [([0.5], True), ([0.1] * 16, False), ([2.0] * 16, True)])
+@pytest.mark.parametrize(("grade", "share", "missing"), [(0.5, 0.5, True), (0.1, 1, False), (2.0, 1, True)])
 def test_grades_that_are_none_make_a_teacher_missing(
-    carrier: DeskCarrier, grades: list[float], missing: bool, tmp_path: Path
+    carrier: DeskCarrier, grade: float, share: float, missing: bool, tmp_path: Path
 ) -> None:
     def hostile(honest: bytes) -> bytes:
         told = json.loads(honest)
         if told["reply"]["kind"] == "grades":
-            told["reply"]["grades"] = grades
+            told["reply"]["grades"] = [grade] * int(share * len(told["reply"]["grades"]))
         return json.dumps(told).encode()
 
     carrier.faults["teacher-3"] = hostile

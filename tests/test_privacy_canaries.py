@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from social_learning.cloze import with_gap
 from social_learning.errors import ConfigError, DataError
 from social_learning.privacy.canaries import KINDS, NAMES_FILE, CanaryKind, canary_task, load_names
 from social_learning.task import Task
@@ -41,6 +42,19 @@ def test_the_papers_canaries_read_as_in_the_paper() -> None:
     product = canary_task(BUILT_IN["gsm8k"].task, "codes", {}).pattern.text("0020 0300")
     assert product.endswith("Answer: <<0020 * 0300>>\n#### 6000")
     assert canary_task(BUILT_IN["gsm8k"].task, "names", {}).pattern.text("Mira").endswith("<<24 / 6>>\n#### 4")
+
+
+def test_the_audited_lambada_reads_as_the_one_that_is_taught_in_examples_and_where_a_gap_is_set() -> None:
+    ordinary = BUILT_IN["lambada"].task
+    audited = canary_task(ordinary, "codes", {})
+    example = ordinary.example({"passage": "the mill on the hill and the miller in the", "answer": "mill"})
+    assert audited.task.render(audited.adapt(example)) == ordinary.render(example)
+
+    text = "on a hill stood the mill " + "and the wind blew on " * 5 + "and the mill stood"
+    gapped = [with_gap(task, {"passage": text}, {}) for task in (ordinary, audited.task)]
+    assert [task.render(e) for task, e in zip((ordinary, audited.task), gapped, strict=True) if e] == [
+        "Fill in blank:\n\n" + text.removesuffix(" stood") + " ____ -> stood"
+    ] * 2
 
 
 def test_codes_are_four_digits_drawn_uniformly_and_by_the_generator_alone() -> None:

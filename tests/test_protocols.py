@@ -27,7 +27,8 @@ from social_learning.messages import (
 )
 from social_learning.protocols.base import Ask, Protocol, Replies
 from social_learning.protocols.baselines import manual_instruction, nothing, original_examples
-from social_learning.protocols.examples import MAX_ROUNDS, Generation, random_examples, voted_examples
+from social_learning.protocols.candidates import Generation
+from social_learning.protocols.examples import MAX_ROUNDS, random_examples, voted_examples
 from social_learning.protocols.instruction import one_instruction
 from social_learning.seeds import generator
 from social_learning.task import Example
@@ -260,6 +261,42 @@ def test_the_first_lesson_that_is_drawn_is_the_one_that_nobody_grades() -> None:
     next(ungraded)
     lesson = lesson_of(go_on(ungraded, sent("ann", "a", "b", "c"), sent("bo", "d", "e", "f")))
     assert texts_of(lesson) == lessons_on(request)[0]
+
+
+def test_later_lessons_are_made_of_what_stands_in_lessons_with_good_grades() -> None:
+    texts = "abcdefghijkl"
+    good = set("cgk")
+
+    def grades_of(request: RequestGrades) -> list[float]:
+        return [len(good & set(lesson)) / 4 for lesson in lessons_on(request)]
+
+    protocol = random_examples(TASK, TEACHERS, 3, replace(PLAIN, lessons=64), generator(1))
+    next(protocol)
+    ballot = asked(go_on(protocol, sent("ann", *texts[:6]), sent("bo", *texts[6:])))
+    means = []
+    for turn, lessons in enumerate((32, 16, 16)):
+        assert isinstance(ballot.request, RequestGrades)
+        assert (ballot.request.round, len(ballot.request.lessons)) == (1 + turn, lessons)
+        grades = grades_of(ballot.request)
+        means.append(sum(grades) / lessons)
+        after = go_on(protocol, *graded(grades, grades, round=1 + turn))
+        ballot = after if isinstance(after, Ask) else ballot
+    assert means == sorted(means)
+    assert means[2] > 2 * means[0]
+    assert set(texts_of(lesson_of(after))) == good
+
+
+def test_of_several_turns_only_teachers_that_graded_all_lessons_count() -> None:
+    protocol = random_examples(TASK, TEACHERS, 1, replace(PLAIN, lessons=8), generator(1))
+    next(protocol)
+    first = asked(go_on(protocol, sent("ann", "a", "b"), sent("bo", "c"))).request
+    assert isinstance(first, RequestGrades)
+    best = 2
+    loyal = [0.9 if number == best else 0.5 for number in range(4)]
+    asked(go_on(protocol, *graded(loyal, [1.0, 0.0, 0.0, 0.0])))
+    asked(go_on(protocol, *graded([0.1, 0.1], round=2)))
+    lesson = lesson_of(go_on(protocol, *graded([0.1, 0.1], round=3)))
+    assert texts_of(lesson) == lessons_on(first)[best]
 
 
 @pytest.mark.parametrize("others", [2, 3, 7])

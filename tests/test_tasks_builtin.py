@@ -8,7 +8,7 @@ import pytest
 
 from social_learning.config import parse_experiment
 from social_learning.corpus import Corpus, load_corpus
-from social_learning.errors import ConfigError
+from social_learning.errors import ConfigError, DataError
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN, built_in
 from social_learning.tasks.base import BuiltIn
@@ -119,6 +119,20 @@ def test_fewer_test_rows_are_a_part_of_all_of_them(phone_messages: Corpus) -> No
     fewer = load_corpus(parse_experiment({"name": "x", "task": "phone_messages", "data": {"test_rows": 30}}))
     assert fewer.test == phone_messages.test[:30]
     assert fewer.train == phone_messages.train
+
+
+def test_development_rows_are_training_rows_that_no_silo_gets(phone_messages: Corpus) -> None:
+    held = corpus_of("phone_messages", development=40)
+    assert len(held.test) == 40
+    assert sorted(held.train + held.test, key=str_of) == sorted(phone_messages.train, key=str_of)
+    assert held == corpus_of("phone_messages", development=40)
+
+    with pytest.raises(DataError, match=r"data\.development: 300 rows leave nothing of 300 training examples"):
+        corpus_of("phone_messages", development=300)
+
+
+def str_of(example: Example) -> str:
+    return f"{example.fields} {example.answer}"
 
 
 # Published data

@@ -31,7 +31,7 @@ def with_gap(task: Task, fields: Mapping[str, str], shares: Mapping[str, float])
     It is the rarest by `shares` of the words that have come up before and are no everyday words; of several, the last.
     """
     last = task.field_names[-1]
-    words = fields[last].split()
+    words = fields[last].removesuffix(task.gap).split()
     bare = [word.strip(PUNCTUATION) for word in words]
     known = [word.casefold() for word in bare]
     places = [
@@ -43,6 +43,6 @@ def with_gap(task: Task, fields: Mapping[str, str], shares: Mapping[str, float])
         return None
     place = min(places, key=lambda place: (shares.get(known[place], 0), -place))
     try:
-        return task.example({**fields, last: " ".join(words[:place]), ANSWER: bare[place]})
+        return task.example({**fields, last: " ".join(words[:place]) + task.gap, ANSWER: bare[place]})
     except TaskError:
         return None

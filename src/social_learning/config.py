@@ -45,8 +45,8 @@ class Data(_Table):
 
     `train` and `test` are files or Hugging Face ids; without `test`, test rows are taken out of `train`. `columns`
     maps a field of the task (or `answer`) to a column, `label_names` a value of the answer column to a label.
-    `test_rows` limits the test set; `root` is the folder that built-in tasks find their files in (default:
-    `SOCIAL_LEARNING_DATA`).
+    `test_rows` limits the test set; `development` tests on so many training rows in its place, which no silo gets. `root` is
+    the folder that built-in tasks find their files in (default: `SOCIAL_LEARNING_DATA`).
     """
 
     train: str | None = None
@@ -56,6 +56,7 @@ class Data(_Table):
     columns: dict[str, str] = Field(default_factory=dict)
     label_names: dict[str, str] = Field(default_factory=dict)
     test_rows: int | None = Field(default=None, ge=1)
+    development: int | None = Field(default=None, ge=1)
     root: str | None = None
 
 

@@ -37,6 +37,11 @@ def load_corpus(experiment: Experiment, root: Path | None = None) -> Corpus:
 
     Raises DataError or ConfigError that names file, row and field, or what is missing.
     """
+    corpus, wanted = _whole(experiment, root), experiment.data.development
+    return corpus if wanted is None else _development(corpus, wanted)
+
+
+def _whole(experiment: Experiment, root: Path | None) -> Corpus:
     if isinstance(experiment.task, str):
         known = built_in(experiment.task)
         if experiment.data.train is None:
@@ -91,6 +96,15 @@ def read_examples(source: str, split: str, base: Path, task: Task | BuiltIn, col
     known = None if isinstance(task, Task) else task
     rows = _converted(read_rows(source, split=split, base=base), known, columns.columns)
     return to_examples(rows, task if isinstance(task, Task) else task.task, columns)
+
+
+def _development(corpus: Corpus, wanted: int) -> Corpus:
+    """Training examples in place of the test rows, the same in every run; teachers get the others."""
+    if wanted >= len(corpus.train):
+        raise DataError(f"data.development: {wanted} rows leave nothing of {len(corpus.train)} training examples")
+    order = generator(FIXED_SEED, "development").permutation(len(corpus.train))
+    part, rest = order[:wanted], np.sort(order[wanted:])
+    return replace(corpus, test=tuple(corpus.train[i] for i in part), train=tuple(corpus.train[i] for i in rest))
 
 
 def _published(known: BuiltIn, experiment: Experiment, root: Path | None) -> Corpus:

@@ -7,8 +7,9 @@ import numpy as np
 from social_learning.config import Arm, GenerationTable
 from social_learning.protocols.base import Protocol
 from social_learning.protocols.baselines import manual_instruction, nothing, original_examples
+from social_learning.protocols.candidates import Generation
 from social_learning.protocols.cohorts import cohort_examples
-from social_learning.protocols.examples import Generation, random_examples, voted_examples
+from social_learning.protocols.examples import random_examples, voted_examples
 from social_learning.protocols.instruction import one_instruction
 from social_learning.task import Task
 

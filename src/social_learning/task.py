@@ -54,6 +54,9 @@ class Task(BaseModel):
     one line. `answer_pattern` is a regular expression for what an answer looks like in a generated example; the
     default is one of the labels, or one line of text.
 
+    `cloze`: the answer is the word that comes next in the text of the last field. `gap` is what stands for it at the end of that
+    field; empty where the template has it.
+
     Raises TaskError where the template, the labels and the metric do not fit together.
     """
 
@@ -64,6 +67,7 @@ class Task(BaseModel):
     instruction: str = ""
     labels: tuple[str, ...] = ()
     cloze: bool = False
+    gap: str = ""
     metric: Metric = "exact"
     answer_marker: str = ""
     answer_pattern: str = ""
@@ -103,6 +107,8 @@ class Task(BaseModel):
             raise TaskError(f"{where} labels must be two or more, and differ by more than case")
         if self.cloze and self.metric != "exact":
             raise TaskError(f"{where} only a task with metric 'exact' can be a cloze: its answer is a word of the text")
+        if self.gap and not self.cloze:
+            raise TaskError(f"{where} only a cloze has a gap")
         if any(not label.strip() or label != label.strip() or "\n" in label for label in self.labels):
             raise TaskError(f"{where} labels must be one line each, with no blanks at the ends")
 

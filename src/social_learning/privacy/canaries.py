@@ -27,6 +27,7 @@ MOST_COMMON = 1000
 MARKS = "/!. "
 """The marks between the letters of Random Insertion, in turn: a canary differs from its references in the secret alone."""
 
+_GAP = " ____"
 _PROBES = {"codes": ("4937", "1058"), "names": ("Olivia", "Noah")}
 
 
@@ -119,7 +120,7 @@ BUILT_IN: dict[str, tuple[Pattern, ...]] = {
         Pattern(
             "names",
             "Fill in blank:\n\nThe smell of fresh bread fills the street every morning. A small dog sits at the corner and "
-            "watches the people. Today {name} walks to the bakery. The dog runs ahead, and {name} follows it to the ____ -> bakery",
+            "watches the people. On the way to the bakery walks {name}. It runs ahead, and {name} follows to the ____ -> bakery",
         ),
     ),
     "gsm8k": (
@@ -185,11 +186,11 @@ def _lambada(task: Task, pattern: Pattern) -> CanaryTask:
     """LAMBADA with its blank anywhere, as in the paper's canary; ordinary examples read the same as ever."""
 
     def adapt(example: Example) -> Example:
-        return Example(fields={"passage": example.fields["passage"] + " ____"}, answer=example.answer)
+        return Example(fields={"passage": example.fields["passage"] + _GAP}, answer=example.answer)
 
     if task.template != "Fill in blank:\n\n{passage} ____ -> {answer}":
         raise ConfigError("task 'lambada' has another format here: add a [canary] table with a pattern for it")
-    return CanaryTask(task.variant(template="Fill in blank:\n\n{passage} -> {answer}"), pattern, adapt)
+    return CanaryTask(task.variant(template="Fill in blank:\n\n{passage} -> {answer}", gap=_GAP), pattern, adapt)
 
 
 def _check(task: Task, pattern: Pattern) -> None:

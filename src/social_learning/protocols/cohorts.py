@@ -10,16 +10,13 @@ import numpy as np
 
 from social_learning.errors import TeachingError
 from social_learning.protocols.base import Ask, Protocol, example_replies, in_words, reasons
-from social_learning.protocols.examples import (
-    MAX_ROUNDS,
-    Candidate,
-    Generation,
-    best_of,
-    candidates_of,
-    lesson_of,
-    pick,
-)
+from social_learning.protocols.candidates import Candidate, Generation, candidates_of, pick
+from social_learning.protocols.examples import MAX_ROUNDS, lesson_of
+from social_learning.protocols.grading import best_lesson
 from social_learning.task import Task
+
+CHOICE = 4
+"""So many times as many candidates as a lesson has are kept to choose from, where lessons are graded."""
 
 
 class Reservoir:
@@ -64,12 +61,13 @@ def cohort_examples(
 ) -> Protocol:
     """Pick `count` of the teachers' examples at random, as `random_examples` does, with teachers asked in cohorts.
 
-    Memory holds one cohort's replies, at most `count` candidates per label, and counts. All teachers are asked once, and
-    again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where that fails. Several lessons are graded by
-    as many teachers as a cohort has, chosen at random from all of them.
+    Memory holds one cohort's replies, at most `count` candidates per label (CHOICE times as many where lessons are graded), and
+    counts. All teachers are asked once, and again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where
+    that fails. Several lessons are graded by as many teachers as a cohort has, chosen at random from all of them.
     """
     balanced = generation.balanced and bool(task.labels)
-    reservoir = Reservoir(task, count, task.labels if balanced else (), rng)
+    size = count if generation.lessons == 1 else CHOICE * count
+    reservoir = Reservoir(task, size, task.labels if balanced else (), rng)
     heard, pool = Counter[str](), list[Candidate]()
     for round in range(MAX_ROUNDS):
         for cohort in _cohorts(teachers, generation.cohort or len(teachers)):
@@ -80,9 +78,8 @@ def cohort_examples(
         pool = reservoir.candidates()
         chosen = pick(task, pool, count, balanced, rng) if len(pool) >= count else []
         if len(chosen) == count:
-            others = [pick(task, pool, count, balanced, rng) for _ in range(generation.lessons - 1)]
             graders = [teachers[i] for i in sorted(rng.permutation(len(teachers))[: generation.cohort])]
-            return lesson_of(task, (yield from best_of([chosen, *others], graders, generation, round + 1)))
+            return lesson_of(task, (yield from best_lesson(task, pool, count, graders, generation, rng, round + 1)))
     raise TeachingError(
         f"{len(teachers)} teachers sent {len(pool)} usable examples in {MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{in_words(heard)}"

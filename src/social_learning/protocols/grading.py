@@ -1,0 +1,110 @@
+"""Grading: looking among the lessons that could be made of the candidates for one that teachers grade well.
+
+Half of the lessons are drawn at random. Their grades tell what single examples are worth, and what is left of the lessons is drawn
+by that, in two turns. Only grades leave the silos.
+"""
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+
+import numpy as np
+
+from social_learning.errors import TeachingError
+from social_learning.messages import Reply, ReplyGrades, RequestGrades
+from social_learning.protocols.base import Ask, Replies
+from social_learning.protocols.candidates import Candidate, Generation, pick
+from social_learning.task import Task
+
+Lessons = list[list[Candidate]]
+
+TRIMMED = 1 / 8
+"""This share of a lesson's grades is left out at either end, rounded up; at least one is left."""
+
+SHRINKAGE = 2.0
+"""The penalty of the ridge regression, in lessons: what stands in few lessons is taken for an average example."""
+
+NOISE = 0.5
+"""How much chance there is in later turns: its standard deviation, in those of the examples' worth."""
+
+
+def best_lesson(
+    task: Task,
+    pool: Sequence[Candidate],
+    count: int,
+    teachers: Sequence[str],
+    generation: Generation,
+    rng: np.random.Generator,
+    round: int,
+) -> Generator[Ask, Replies, list[Candidate]]:
+    """Have teachers grade `generation.lessons` lessons of `count` candidates each, and return the best one; a single lesson is
+    graded by nobody. Requests are numbered from `round`.
+
+    Only teachers that graded all lessons count. For each lesson, an eighth of its grades at either end is left out, one at least:
+    from three graders on, one alone cannot push a lesson beyond what others gave it. Raises TeachingError where no teacher
+    graded all.
+    """
+    later = generation.lessons // 4
+    lessons = [pick(task, pool, count, generation.balanced, rng) for _ in range(max(1, generation.lessons - 2 * later))]
+    if generation.lessons == 1:
+        return lessons[0]
+    grades = yield from _graded(lessons, teachers, generation, round)
+    for turn in range(1, 3 if later else 1):
+        worth = _worth(pool, lessons, _trimmed(grades))
+        more = [_drawn_by(worth, task, pool, count, generation.balanced, rng) for _ in range(later)]
+        added = yield from _graded(more, teachers, generation, round + turn)
+        lessons += more
+        grades = {name: [*row, *added[name]] for name, row in grades.items() if name in added}
+    return lessons[int(np.argmax(_trimmed(grades)))]
+
+
+def _graded(
+    lessons: Lessons, teachers: Sequence[str], generation: Generation, round: int
+) -> Generator[Ask, Replies, dict[str, list[float]]]:
+    """Ask for grades; returns each teacher's, in the order of the lessons."""
+    offered = list({id(candidate): candidate for lesson in lessons for candidate in lesson}.values())
+    places = {id(candidate): place for place, candidate in enumerate(offered)}
+    request = RequestGrades(
+        round=round,
+        candidates=tuple(candidate.example for candidate in offered),
+        lessons=tuple(tuple(places[id(candidate)] for candidate in lesson) for lesson in lessons),
+        questions=generation.questions,
+        by=generation.vote_by,
+    )
+    replies = yield Ask(request, tuple(teachers))
+    return {name: _grades(name, reply, len(lessons)) for name, reply in replies.items()}
+
+
+def _grades(name: str, reply: Reply, lessons: int) -> list[float]:
+    if not isinstance(reply, ReplyGrades) or len(reply.grades) != lessons:
+        raise TeachingError(f"teacher {name!r} did not answer with grades for {lessons} lessons")
+    return list(reply.grades)
+
+
+def _trimmed(grades: Mapping[str, Sequence[float]]) -> np.ndarray:
+    """The trimmed mean of each lesson's grades."""
+    if not grades:
+        raise TeachingError("no teacher graded the lessons")
+    left_out = min((len(grades) - 1) // 2, math.ceil(TRIMMED * len(grades)))
+    rows = np.sort(list(grades.values()), axis=0)
+    return np.mean(rows[left_out : len(rows) - left_out], axis=0, dtype=float)  # type: ignore[no-any-return]
+
+
+def _worth(pool: Sequence[Candidate], lessons: Lessons, grades: np.ndarray) -> np.ndarray:
+    """What each candidate adds to a lesson's grade: ridge regression of grades on what stands in a lesson (Hoerl and Kennard,
+    1970), in its form with as many unknowns as lessons.
+    """
+    held = np.array([[any(candidate is c for c in lesson) for candidate in pool] for lesson in lessons], dtype=float)
+    held -= held.mean(axis=0)
+    worth: np.ndarray = held.T @ np.linalg.solve(
+        held @ held.T + SHRINKAGE * np.eye(len(lessons)), grades - grades.mean()
+    )
+    return worth
+
+
+def _drawn_by(
+    worth: np.ndarray, task: Task, pool: Sequence[Candidate], count: int, balanced: bool, rng: np.random.Generator
+) -> list[Candidate]:
+    """Pick the candidates that seem to be worth most, with some chance in it, in random order."""
+    noisy = worth + NOISE * worth.std() * rng.standard_normal(len(pool))
+    chosen = pick(task, pool, count, balanced, rng, noisy.tolist())
+    return pick(task, chosen, count, balanced, rng)
