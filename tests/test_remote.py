@@ -252,11 +252,11 @@ def test_run_in_one_process_refuses_teachers_of_their_own(tmp_path: Path) -> Non
 # Real processes, ended by their own ids
 
 
-def write_experiment(folder: Path, least: int) -> Path:
+def write_experiment(folder: Path, least: int, timeout: int = 600) -> Path:
     text = (
         'task = "phone_messages"\nrepeats = 1\nshots = [4]\narms = ["zero-shot", "generated", "voted"]\n'
         'data = { test_rows = 20 }\nteachers = { model = "fake:mixer", count = 3 }\nstudent = { model = "fake:mixer" }\n'
-        f'[remote]\nsockets = "silos/{{name}}/teacher.sock"\nmin_teachers = {least}\ntimeout = 2\n'
+        f'[remote]\nsockets = "silos/{{name}}/teacher.sock"\nmin_teachers = {least}\ntimeout = {timeout}\n'
     )
     (folder / "short.toml").write_text(text)
     return folder / "short.toml"
@@ -290,7 +290,7 @@ def test_the_command_line_over_processes_gives_the_lesson_of_one_process(
 def test_a_killed_and_a_hanging_teacher(started: dict[str, Any], tmp_path: Path) -> None:
     end(started["teacher-1"], kill=True)
     os.kill(started["teacher-3"].pid, signal.SIGSTOP)
-    file = write_experiment(tmp_path, 2)
+    file = write_experiment(tmp_path, 2, timeout=10)
     failed = cli("run", str(file), "--out", str(tmp_path / "out"))
     assert failed.returncode == 1
     assert "1 of 3 teachers answered" in failed.stderr
