@@ -1,12 +1,14 @@
 """Audits: what fakes that copy all and nothing come out as, resume, controls, and nothing private in what is shared."""
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from social_learning.audit import Plan, audit
 from social_learning.config import Experiment, parse_experiment
@@ -15,6 +17,8 @@ from social_learning.errors import AuditError, ConfigError, DataError, ModelErro
 from social_learning.experiment import run
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score
 from social_learning.models.fakes import CopycatModel, MixerModel
+from social_learning.progress import Unwatched
+from social_learning.report import numbers, show_audit
 from social_learning.seeds import child_seed
 
 FAKE = {"model": "fake:copycat"}
@@ -83,6 +87,27 @@ class Reader:
 
 def loads(model: LanguageModel) -> Any:
     return lambda name, **_: model
+
+
+class Counted(Unwatched):
+    """Remembers what it is told of the whole audit."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def cells(self, done: int, total: int) -> None:
+        self.told.append((done, total))
+
+
+def test_progress_counts_trials_of_all_arms_and_what_is_there_already_at_once(tmp_path: Path) -> None:
+    first, again = Counted(), Counted()
+    plan = Plan(trials=20, references=19)
+    audit(experiment(), plan, tmp_path / "run", load=loads(Reader(copies=True)), watch=first)
+    assert first.told == [(0, 30), (10, 30), (26, 30), (30, 30)]  # 10 of the control, then blocks of 16
+    for number in (3, 17):
+        (tmp_path / "run" / "audits" / "codes-20" / "generated" / f"{number:04d}.json").unlink()
+    audit(experiment(), plan, tmp_path / "run", load=loads(Reader(copies=True)), watch=again)
+    assert again.told == [(28, 30), (30, 30)]
 
 
 def test_a_teacher_that_copies_everything_comes_out_at_rank_0(tmp_path: Path) -> None:
@@ -239,7 +264,7 @@ def test_votes_and_instructions_are_audited_too(tmp_path: Path) -> None:
 def test_guards_are_shown_beside_accuracy_and_rank(tmp_path: Path) -> None:
     guarded = {"method": "generated", "teachers": {"no_shared_numbers": True}}
     settings = experiment(arms={"zero-shot": {}, "generated": {}, "guarded": guarded})
-    run(settings, tmp_path / "run", load=loads(CopycatModel("fake:copycat")))
+    ran = run(settings, tmp_path / "run", load=loads(CopycatModel("fake:copycat")))
     plan = Plan(6, 49, rows=4)
     result = audit(settings, plan, tmp_path / "run", load=loads(Reader(copies=True)))
     assert result.arms[1].firsts == 6
@@ -249,6 +274,17 @@ def test_guards_are_shown_beside_accuracy_and_rank(tmp_path: Path) -> None:
         page = (tmp_path / "run" / report).read_text()
         assert "no_shared_numbers" in page
         assert "codes-50-rows4" in page
+        assert "silos cut to\n4 examples" in page
+    out = io.StringIO()
+    show_audit(tmp_path / "run", plan.name, Console(file=out, width=80))
+    table = out.getvalue().partition("guards")[2].partition("\n\n")[0].splitlines()
+    assert max(map(len, out.getvalue().splitlines()[:-1])) <= 80
+    for arm, guards in (("generated", "none"), ("guarded", "no_shared_numbers")):
+        (line,) = [line.split() for line in table if line.startswith(f"{arm} ")]
+        (audited,) = [found for found in result.arms if found.name == arm]
+        (measured,) = [found for found in ran.arms if found.name == arm]
+        assert line == [arm, guards, numbers.percent(measured.accuracy), f"{audited.mean_rank:.1f}"]
+    assert "Accuracy is of whole silos, ranks are of silos cut to 4 examples." in " ".join(out.getvalue().split())
 
 
 def test_a_damaged_trial_is_named(tmp_path: Path) -> None:

@@ -4,9 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from social_learning.models.base import Prompt, Score
+from social_learning.models.fakes import MixerModel
+from social_learning.reproduce import Request, reproduce
 
 EXPERIMENT = """
 name = "tiny"
@@ -102,6 +108,31 @@ def test_reproduce_shows_its_tables_at_80_columns_and_tells_what_it_takes(folder
     told = json.loads(cli(*command, *small, "--json", cwd=folder).stdout)
     assert [row["line"] for row in told["tables"]["table2"]] == ["zero-shot", "manual", "instruction"]
     assert json.loads(cli(*command, *small, "--dry-run", "--json", cwd=folder).stdout)["total"]["calls"] == 0
+
+
+class Deaf(MixerModel):
+    """Finds nothing likelier for standing in its prompt."""
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        return [Score(-1.0 - len(text) - sum(map(ord, text)) / 1e6, 1, False, 9) for _, text in pairs]
+
+
+def test_reproduce_ends_with_exit_code_one_where_an_audit_failed(folder: Path) -> None:
+    small = ("shots=[2]", "teachers.count=3", "generation.shots=3", "generation.samples=3")
+    settings: dict[str, Any] = {"model": "fake:mixer", "tasks": ("phone_messages",), "recipes": ("default",)}
+    few: dict[str, Any] = {"canaries": ("codes",), "trials": 2, "references": 19, "overrides": small}
+    reproduce(Request(("table3",), **settings, **few), folder / "root", load=lambda name, **_: Deaf(name))
+    command = ["reproduce", "table3", "--model", "fake:mixer", "--tasks", "phone_messages", "--recipe", "default"]
+    command += ["--canaries", "codes", "--trials", "2", "--references", "19", *(o for s in small for o in ("-s", s))]
+    ended = cli(*command, "--out", "root", cwd=folder)  # goes on from the trials that are there
+    assert ended.returncode == 1
+    assert "Table 3: Secret Sharer" in ended.stdout
+    assert "Page: root/reproduce.html" in ended.stdout
+    told = ended.stderr.splitlines()[-1]
+    assert told.startswith("error: phone_messages, codes: the audit has no power")
+    as_json = cli(*command, "--out", "root", "--json", cwd=folder)
+    assert as_json.returncode == 1
+    assert "no power" in json.loads(as_json.stdout)["remarks"][0]
 
 
 def test_reproduce_takes_a_file_of_endpoints(folder: Path) -> None:

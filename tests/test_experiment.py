@@ -206,6 +206,30 @@ def test_private_text_is_nowhere_in_the_run_folder(tmp_path: Path) -> None:
     assert all(cache.stat().st_mode & 0o077 == 0 for cache in caches)
 
 
+def test_time_and_memory_of_the_commands_that_worked_on_a_run_are_written_down(tmp_path: Path) -> None:
+    small = experiment(arms=["zero-shot", "manual"], repeats=1)
+
+    def took() -> dict[str, Any]:
+        run(small, tmp_path / "run")
+        told: dict[str, Any] = json.loads((tmp_path / "run" / "run.json").read_text())["took"]
+        return told
+
+    first = took()
+    assert first["commands"] == 1
+    assert first["seconds"] >= 0
+    assert took() == first  # nothing was left to do
+    (tmp_path / "run" / "cells" / "manual-r0" / "cell.json").unlink()
+    assert took()["commands"] == 2
+
+
+def test_a_manual_arm_can_have_an_instruction_of_its_own(tmp_path: Path) -> None:
+    noted = {"method": "manual", "instruction": {"text": "Say spam or not spam."}}
+    run(experiment(arms={"zero-shot": {}, "manual": {}, "noted": noted}, repeats=1), tmp_path / "run")
+    manual, own = (Lesson.load(tmp_path / "run" / "cells" / f"{name}-r0").instruction for name in ("manual", "noted"))
+    assert own == "Say spam or not spam."
+    assert manual != own
+
+
 def test_originals_are_written_only_when_asked_for(tmp_path: Path) -> None:
     arms = {"arms": ["zero-shot", "original"], "repeats": 1}
     run(experiment(**arms), tmp_path / "without")

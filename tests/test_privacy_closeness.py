@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from social_learning.errors import EvaluationError
-from social_learning.guards import Origin, Private
+from social_learning.guards import MinDistance, Origin, Private
 from social_learning.privacy.closeness import closeness, closest_pair, longest_run, measure
+from social_learning.privacy.distance import normalized_distance
 from social_learning.privacy.evidence import Closeness, by_teacher, from_csv, summarise, to_csv
+from social_learning.prompts.shots import label_first_prompt, new_example_prompt
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN
 from social_learning.teacher import Departure
@@ -72,9 +74,32 @@ def test_a_measurement_that_does_not_flag_verbatim_rows_is_refused() -> None:
         questions = frozenset()
         long_fields = ()
 
-    blind = Departure("teacher-1", ROWS[0], Origin(Blind(SMS, ROWS)))
+    blind = Departure("teacher-1", ROWS[0], Origin(Blind(SMS, ROWS), SMS.render(ROWS[0])))
     with pytest.raises(EvaluationError, match="verbatim row of 'teacher-1' was not recognised"):
         measure([blind], PUBLIC, "", np.random.default_rng(1))
+
+
+def test_a_measurement_that_does_not_know_the_form_of_a_prompt_is_refused() -> None:
+    strange = Departure("teacher-1", ROWS[0], Origin(PRIVATE, "spam, he said: " + ROWS[0].fields["text"]))
+    with pytest.raises(EvaluationError, match="no row of 'teacher-1' stands word for word"):
+        measure([strange], PUBLIC, "", np.random.default_rng(1))
+
+
+def test_the_verbatim_control_is_a_row_of_the_prompt_held_against_that_prompt() -> None:
+    prompt = new_example_prompt(SMS, ROWS[:1])
+    items = measure(
+        [Departure("teacher-1", ROWS[1], Origin(PRIVATE, prompt))] * 4, PUBLIC, "", np.random.default_rng(1)
+    )
+    assert {item.numbers for item in items if item.group == "verbatim"} == {4}  # the first row alone was shown
+    assert all(item.distance > 0.3 for item in items if item.group == "left")  # the second one was not
+
+
+def test_a_copy_has_no_distance_from_a_prompt_that_tells_examples_label_first() -> None:
+    prompt = label_first_prompt(SMS, ROWS, "spam")
+    assert normalized_distance(SMS.render(ROWS[0]), prompt) > 0  # its label stands elsewhere
+    items = measure([Departure("teacher-1", ROWS[0], Origin(PRIVATE, prompt))], PUBLIC, "", np.random.default_rng(1))
+    assert [item.distance == 0 for item in items] == [True, True, False]
+    assert MinDistance(0.01).check_example(ROWS[0], Origin(PRIVATE, prompt)) is None
 
 
 def test_summaries_are_shares_means_and_extremes_by_teacher_in_natural_order() -> None:
@@ -95,10 +120,22 @@ def test_summaries_are_shares_means_and_extremes_by_teacher_in_natural_order() -
         from_csv(to_csv(items).replace("public", "other"))
 
 
+def test_the_closest_pair_is_that_of_the_least_distance_between_two_texts() -> None:
+    # A passage of the prompt, and yet near to neither row: the end of one, and the beginning of the next.
+    across = "0800 555 0142\nClass: spam\n\nText: I told Mira"
+    near = message("I told Mila that the dog ran off", "not spam")
+    prompt = departure("x").origin.prompt
+    assert normalized_distance(across, prompt) < normalized_distance(SMS.render(near), prompt)
+    pair = closest_pair([departure(across), departure(near)])
+    assert pair is not None
+    assert (pair.shared, pair.private) == (SMS.render(near), SMS.render(ROWS[1]))
+
+
 def test_the_closest_pair_is_the_nearest_item_with_the_private_row_it_is_nearest_to() -> None:
     pair = closest_pair([departure(message("Zzz")), departure(message("I told Mila that the dog ran off", "not spam"))])
     assert pair is not None
     assert pair.shared.startswith("Text: I told Mila")
     assert pair.private == SMS.render(ROWS[1])
+    assert pair.distance == pytest.approx(normalized_distance(pair.shared, pair.private))
     assert "Mira" not in repr(pair)
     assert closest_pair([]) is None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from social_learning.errors import ConfigError
-from social_learning.privacy.detectors import FormDetector, PresidioDetector, detector, numbers_in, shared
+from social_learning.privacy.detectors import KINDS, FormDetector, PresidioDetector, detector, numbers_in, shared
 
 TEXTS = [
     "Hi Mira, it is Mira's turn. Bring the dog to Larkhaven, mr smith waits. Will you?",
@@ -72,6 +72,68 @@ def test_presidio_takes_the_place_of_forms() -> None:
     found = PresidioDetector(Analyzer()).find(["mira in Oslo, 4711"])
     assert found.names == {"mira"}
     assert found.numbers == {"4711"}
+
+
+class Marker:
+    """Finds the given items, as Presidio tells of them: by kind and place."""
+
+    def __init__(self, **items: str) -> None:
+        self.items = items
+
+    def analyze(self, text: str, language: str) -> list[Any]:
+        assert language == "en"
+        places = [(kind, text.find(item), len(item)) for kind, item in self.items.items()]
+        return [Result(kind, start, start + length) for kind, start, length in places if start >= 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "item", "text"),
+    [
+        ("PERSON", "J. Smith", "ask J. Smith about it"),
+        ("PERSON", "Anna-Marie O.", "then Anna-Marie O. came"),
+        ("PERSON", "Mira's", "it is Mira's turn"),
+        ("PERSON", "Mira’s", "it is Mira’s turn"),
+        ("PERSON", "Mira's dog Bo", "with Mira's dog Bo"),
+        ("PERSON", "Dr. Jo Olsen", "(Dr. Jo Olsen)"),
+        ("PERSON", "Mira", "and Mira-Lou left"),  # ends inside a word of ours
+        ("PERSON", "X", "then X left"),
+        ("PERSON", "?!", "what ?! is"),
+        ("URL", "https://www.x.com/", "see https://www.x.com/ now"),
+        ("URL", "www.x.com", "see https://www.x.com/win?a=1."),
+        ("URL", "larks.fr/win", "see larks.fr/win!"),
+        ("EMAIL_ADDRESS", "Jo.B@example.org", "write to Jo.B@example.org!"),
+        ("PHONE_NUMBER", "0800 555-0142", "ring 0800 555-0142 now"),
+    ],
+)
+def test_whatever_presidio_finds_in_a_text_is_counted_in_that_text(kind: str, item: str, text: str) -> None:
+    found = PresidioDetector(Marker(**{kind: item})).find([text])
+    counts = {kind: len(getattr(found, kind)) for kind in KINDS}
+    assert shared(found, text) == {kind: count for kind, count in counts.items() if count}
+    assert bool(sum(counts.values())) == (item != "?!")
+
+
+def test_a_full_name_is_counted_by_its_parts_and_a_link_in_other_forms() -> None:
+    found = PresidioDetector(Marker(PERSON="Dr. J. Olsen", URL="https://www.x.com/")).find(
+        ["Dr. J. Olsen, https://www.x.com/"]
+    )
+    assert found.names == {"dr j olsen", "olsen"}
+    assert shared(found, "OLSEN's turn") == {"names": 1}
+    assert shared(found, "Dr. Jay has the letter j") == {}
+    assert shared(found, "go to x.com") == {"links": 1}
+    assert shared(found, "go to max.com") == {}
+
+
+def test_the_real_presidio_finds_and_is_counted() -> None:
+    pytest.importorskip("presidio_analyzer")
+    spacy = pytest.importorskip("spacy")
+    if not spacy.util.is_package("en_core_web_lg"):
+        pytest.skip("Presidio's default language model is not installed")
+    text = "Mira Olsen waits in Oslo. Write to jo.b@example.org or see https://www.larks.example.com/win?x=1 today."
+    found = PresidioDetector().find([text])
+    assert "jo.b@example.org" in found.emails
+    assert "larks.example.com/win?x=1" in found.links
+    counts = {kind: len(getattr(found, kind)) for kind in KINDS}
+    assert shared(found, text) == {kind: count for kind, count in counts.items() if count}
 
 
 def test_a_detector_that_is_not_installed_is_named() -> None:

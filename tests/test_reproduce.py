@@ -17,6 +17,7 @@ from social_learning.evaluation import Evaluation, Outcome
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score, Usage
 from social_learning.models.fakes import CopycatModel, MixerModel
 from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK
+from social_learning.provenance import Took
 from social_learning.report import load_result
 from social_learning.reproduce import TABLES, Request, forecast, reproduce
 from social_learning.reproduce.compare import view_of
@@ -26,6 +27,7 @@ from social_learning.reproduce.write import markdown
 from social_learning.results import Cell, CellKey
 from tests.endpoint_mixer import MixingPretender
 
+NOTED = ("zero-shot, format note", 0)
 SMALL = ("shots=[2]", "teachers.count=3", "generation.shots=3", "generation.samples=3", "instruction.shots=2")
 
 
@@ -91,13 +93,15 @@ def tables_below(root: Path) -> dict[str, Any]:
 
 
 def test_the_papers_figures_are_all_there() -> None:
-    assert all(tuple(row) == TASKS for rows in ACCURACY.values() for row in rows.values())
+    whole = {name: {key: row for key, row in rows.items() if key != NOTED} for name, rows in ACCURACY.items()}
+    assert all(tuple(row) == TASKS for rows in whole.values() for row in rows.values())
+    assert ACCURACY["table1"][NOTED] == {"gsm8k": PaperFigure(16.38)}
     assert ACCURACY["table1"]["generated", 8]["boolq"] == PaperFigure(88.73, 0.88, True)
     assert ACCURACY["table1"]["original", 1]["sms_spam"] == PaperFigure(59.10, 7.62)
     assert ACCURACY["table2"]["GPT-3.5 instruction", 0]["gsm8k"] == PaperFigure(4.11, 2.27)
     assert ACCURACY["table10"]["generated", 16]["random_insertion"] == PaperFigure(61.76)
     assert ACCURACY["table12"]["voted", 2]["lambada"] == PaperFigure(87.87)
-    assert {len(ACCURACY["table1"]), len(ACCURACY["table12"]) + 1, len(ACCURACY["table10"])} == {11}
+    assert {len(whole["table1"]), len(ACCURACY["table12"]) + 1, len(ACCURACY["table10"])} == {11}
     for name, rows in ACCURACY.items():
         assert {line.paper for line in TABLES[name].lines} == {line for line, _ in rows}
     assert len(DISTANCE) == 30
@@ -172,6 +176,18 @@ def test_tables_3_and_4_are_one_audit(tmp_path: Path) -> None:
     assert control.value <= 0.05 * 19
     assert (tmp_path / "root" / "phone_messages" / "audits" / "codes-20" / "audit.json").exists()
     assert not list((tmp_path / "root").rglob("cell.json"))
+
+
+def test_progress_counts_cells_and_trials_through(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    asked = request("table1", "table3", recipes=("default",), repeats=1, trials=3)
+    reproduce(asked, tmp_path / "root", load=loads(MixerModel("fake:mixer")), watch=Telling(told))
+    cells = [(done, total) for what, done, total in told if what == "cells"]
+    assert cells == [(done, 9) for done in (0, 1, 2, 3, 6, 9)]  # three cells, then the control's trials and the arm's
+    told.clear()
+    more = replace(asked, trials=4)
+    reproduce(more, tmp_path / "root", load=loads(MixerModel("fake:mixer")), watch=Telling(told))
+    assert [(done, total) for what, done, total in told if what == "cells"] == [(9, 11), (10, 11), (11, 11)]
 
 
 def test_an_audit_without_power_is_told_and_the_other_tables_go_on(tmp_path: Path) -> None:
@@ -301,9 +317,26 @@ def test_stars_and_bold_are_set_as_the_paper_sets_them(tmp_path: Path) -> None:
     assert generated.ours.significant
     assert (zero.best, original.best, generated.best) == (False, True, False)
     assert (original.paper_best, generated.paper_best) == (True, False)
-    text = markdown(view)
+    text = markdown(view, Took())
     assert "| 8 | original | **85.0 (1.7)** |  | **96.02 (0.27)** |  | 60 × 2 |" in text
     assert r"| 8 | generated | 51.7 (1.7)\* | <0.001 | 86.45 (0.88)\* |" in text
+
+
+def test_a_line_that_is_told_the_format_stands_in_table_1_for_gsm8k_alone(tmp_path: Path) -> None:
+    key = CellKey("format-note", 0, 0)
+    file = tmp_path / "gsm8k" / "cells" / key.name / "cell.json"
+    file.parent.mkdir(parents=True)
+    evaluation = Evaluation(("correct", "wrong", "wrong", "unparsed"))
+    file.write_text(json.dumps(Cell(key, evaluation, Usage(), Usage(), 1.0, 1.0).to_table()))
+    asked = request("table1", tasks=("sms_spam", "gsm8k"))
+    tasks = view_of(asked, tmp_path, TABLES["table1"]).tasks
+    assert [row.line.arm for row in tasks["sms_spam"]][:2] == ["zero-shot", "original"]
+    zero, noted = tasks["gsm8k"][:2]
+    assert (zero.line.arm, noted.line.label, noted.paper) == ("zero-shot", "zero-shot, format note", PaperFigure(16.38))
+    assert noted.ours is not None
+    assert (noted.ours.value, noted.best, noted.shots) == (25.0, False, 0)
+    parts = {part.task: {key.arm for key in part.cells} for part in parts_of(asked, tmp_path)}
+    assert parts["gsm8k"] - parts["sms_spam"] == {"format-note"}
 
 
 def test_what_is_written_agrees(tmp_path: Path) -> None:
@@ -321,6 +354,23 @@ def test_what_is_written_agrees(tmp_path: Path) -> None:
     )
     assert "numpy" in table["versions"]
     assert not list((tmp_path / "root").glob(".*"))
+
+
+def test_time_and_memory_of_all_commands_with_a_folder_are_told(tmp_path: Path) -> None:
+    def take(table: str, *seconds: float) -> dict[str, Any]:
+        clock = iter(seconds).__next__
+        reproduce(request(table), tmp_path / "root", load=loads(MixerModel("fake:mixer")), clock=clock)
+        told: dict[str, Any] = json.loads((tmp_path / "root" / f"{table}.json").read_text())["took"]
+        return told
+
+    first = take("table2", 100.0, 700.0)
+    assert (first["seconds"], first["commands"]) == (600.0, 1)
+    assert first["peak_memory"] is None or first["peak_memory"] > 2**20
+    second = take("table1", 0.0, 300.0)
+    assert (second["seconds"], second["commands"]) == (900.0, 2)
+    assert take("table1", 0.0)["commands"] == 2  # nothing was left to do
+    for file in ("table1.md", "reproduce.html"):
+        assert "15 min in 2 commands for all tables of this folder" in (tmp_path / "root" / file).read_text()
 
 
 def test_a_folder_of_parts_serves_the_report_and_later_the_whole_run(tmp_path: Path) -> None:

@@ -74,6 +74,10 @@ class Plan:
         """Return how many trials an arm gets; the control, whose method is `original`, gets few."""
         return min(self.trials, CONTROL_TRIALS) if arm.method == "original" else self.trials
 
+    def left(self, run: Path, arm: Arm) -> int:
+        """Return how many trials of an arm a run folder does not hold yet."""
+        return sum(not self.trial_file(run, arm, number).exists() for number in range(self.wanted(arm)))
+
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
@@ -132,10 +136,10 @@ def audit(
         check_models(experiment, audited, corpus.task, pool)
         check_audit_models(experiment, audited, pool)
         auditor = _Auditor(experiment, plan, corpus, canary, names, pool, folder, watch)
-        controls = controls_of(audited)
+        arms_in_turn = [*controls_of(audited), *audited]
         results, problems = [], []
-        for number, arm in enumerate([*controls, *audited]):
-            watch.cells(number, len(controls) + len(audited))
+        auditor.expect(arms_in_turn)
+        for arm in arms_in_turn:
             try:
                 results.append(auditor.run_arm(arm))
             except AuditError as error:  # the other arms can be audited all the same
@@ -209,6 +213,13 @@ class _Auditor:
         self._names, self._models, self._folder, self._watch = names, models, folder, watch
         self.path = plan.folder(folder.path)
         self.trials: dict[str, dict[int, Trial | Failure]] = {}
+        self._done = self._wanted = 0
+
+    def expect(self, arms: Sequence[Arm]) -> None:
+        """Tell how many trials these arms have in all, and how many of them are done."""
+        self._wanted = sum(map(self._plan.wanted, arms))
+        self._done = self._wanted - sum(self._plan.left(self._folder.path, arm) for arm in arms)
+        self._watch.cells(self._done, self._wanted)
 
     def run_arm(self, arm: Arm) -> ArmAudit:
         """Do the trials of an arm that are missing, and put all of them together."""
@@ -220,10 +231,14 @@ class _Auditor:
         if missing:
             self._connect(arm)
         for first in range(0, len(missing), AT_ONCE):
-            for trial in self._block(arm, shots, missing[first : first + AT_ONCE]):
+            block = missing[first : first + AT_ONCE]
+            for trial in self._block(arm, shots, block):
                 write_file(self._file(arm, trial.number), json.dumps(_table(trial)) + "\n")
                 trials[trial.number] = trial
                 self._watch.step(f"{arm.name}: trials", len(trials), wanted)
+            # Not trial by trial: a block is taught together, so within one the time left would be wrong.
+            self._done += len(block)
+            self._watch.cells(self._done, self._wanted)
         seed = child_seed(self._experiment.seed, "audit", self._plan.name, arm.name)
         return summarise(arm.name, arm.method, shots, control, [trials[n] for n in range(wanted)], seed)
 

@@ -169,10 +169,13 @@ class GenerationTable(_Table):
 
 
 class InstructionTable(_Table):
-    """`[instruction]`: how many private examples the one teacher sees, and how many drafts it samples."""
+    """`[instruction]`: how many private examples the one teacher sees, and how many drafts it samples. `text` takes the place
+    of the task's hand-written instruction in arms of method `manual`.
+    """
 
     shots: int = Field(default=8, ge=1)
     samples: int = Field(default=4, ge=1)
+    text: str = ""
 
 
 class Privacy(_Table):
@@ -361,6 +364,10 @@ class Experiment(_Table):
             del table["generation"]["vote_by"]
         if table["generation"]["cohort"] is None:
             del table["generation"]["cohort"]
+        if not table["instruction"]["text"]:
+            del table["instruction"]["text"]
+        if table["data"]["development"] is None:
+            del table["data"]["development"]
         text = json.dumps(table, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

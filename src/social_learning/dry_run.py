@@ -124,8 +124,8 @@ def dry_audit(
     meter = Meter(token_counter)
     with _played(experiment) as (played, folder), contextlib.suppress(AuditError):
         audit(played, tried, folder / "run", data=data, load=meter.load, watch=meter, arms=arms)
-    meter.cells(0, 0)
     parts = []
+    # So few trials are one block: an arm's work is what lies between one mark and the next.
     for arm, work in zip([*controls_of(audited), *audited], meter.steps(), strict=True):
         parts.append(Part(arm.name, max(arm.shots), work).times(plan.wanted(arm) / tried.wanted(arm)))
     return parts

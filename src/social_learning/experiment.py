@@ -57,7 +57,7 @@ def run(
 
     Raises a UserError before any model call where the settings or the data do not fit together.
     """
-    watch = watch or Unwatched()
+    watch, began = watch or Unwatched(), time.perf_counter()
     corpus = load_corpus(experiment, data)
     check(experiment, corpus)
     folder_path = out or default_folder(experiment)
@@ -92,6 +92,8 @@ def run(
         result = Result(str(folder_path), experiment.name, corpus.task.name, experiment.compare_with, arms)
         folder.write_results(result)
         folder.write_closeness(closeness_rows(result, lambda key: read_closeness(folder_path, key)))
+        if missing:
+            folder.took(time.perf_counter() - began)
         write_report(folder_path, result)
         owners.write(experiment.name)
     return result
@@ -117,7 +119,8 @@ def teach_and_test(
     folder.depends_on(f"models of {arm.name}", {"teachers": teacher_model.identity, "student": student_model.identity})
 
     used, started = models.usage(), time.perf_counter()
-    teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
+    told = task.variant(instruction=arm.instruction.text) if arm.instruction.text else task
+    teaching = protocol(arm, told, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
     lesson = drive(
         teaching, teachers, folder.messages(key), lambda n, of: watch.step(f"{name}: teachers", n, of), models.together
     )

@@ -71,6 +71,11 @@ class Origin:
         """The task of the silo."""
         return self.private.task
 
+    def forms(self, example: Example) -> tuple[str, ...]:
+        """Return an example as texts that may stand in the prompt: in the task's format, and label first where the prompt is."""
+        first = self.task.can_label_first and self.prompt.startswith(self.task.ask_for_label(""))
+        return (self.task.render(example), *((self.task.render_label_first(example),) if first else ()))
+
 
 class Guard(Protocol):
     """Looks at items on their way out. The origin tells what is private."""
@@ -149,8 +154,9 @@ class MinDistance:
         return item if normalized_distance(item, origin.prompt) >= self.least else None
 
     def check_example(self, example: Example, origin: Origin) -> Example | None:
-        """Drop an example whose question and answer, as one text, are too close."""
-        return example if self.check_text(origin.task.render(example), origin) is not None else None
+        """Drop an example whose question and answer, as one text, are too close, in any form that the prompt has."""
+        near = any(self.check_text(form, origin) is None for form in origin.forms(example))
+        return None if near else example
 
 
 @dataclass(frozen=True)

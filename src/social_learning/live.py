@@ -8,14 +8,16 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from social_learning.config import DEFAULT_MODEL
 from social_learning.report.numbers import duration
 
-DAY = 24 * 3600.0
 LAST = 60.0
 """The pace is that of so many seconds before now."""
+
+SELDOM = 60.0
+"""Without a terminal, steps are told at most once in so many seconds."""
 
 
 class Live:
@@ -31,17 +33,16 @@ class Live:
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
-            speed_estimate_period=DAY,  # a cell may take many minutes
         )
-        self._bars: dict[str, tuple[TaskID, str, int]] = {}
+        self._bars: dict[str, tuple[TaskID, str]] = {}
+        self._lefts: dict[tuple[str, str], Left] = {}
         self._started = clock()
         self._pace = Pace(self._started)
-        self._left = Left()
+        self._step_told = ("", -SELDOM)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -54,14 +55,17 @@ class Live:
 
     def cells(self, done: int, total: int) -> None:
         """Move the bar of the whole run."""
-        now = self._clock()
-        self._left.move(now, done, total)
-        self._move("run", "whole run", done, total)
-        self._say(f"{done} of {total} parts of the run are done{self._pace.told(now)}{self._left.told()}")
+        left = self._move("run", "whole run", done, total)
+        told = f"{done} of {total} parts of the run are done{self._pace.told(self._clock())}"
+        self._say(told + (f", {left}" if left else ""))
 
     def step(self, what: str, done: int, total: int) -> None:
         """Move the bar of a cell's step."""
         self._move("step", what, done, total)
+        (before, at), now = self._step_told, self._clock()
+        if what != before and now - at >= SELDOM:
+            self._say(f"{what}, {done} of {total}")
+            self._step_told = (what, now)
 
     def model(self, what: str, done: int, total: int) -> None:
         """Move the bar of a model's call."""
@@ -73,16 +77,20 @@ class Live:
         """Count what models compute, for the pace."""
         self._pace.add(self._clock(), count)
 
-    def _move(self, bar: str, what: str, done: int, total: int, remark: str = "") -> None:
-        """Move a bar; something new, or the same begun again, gets a fresh one, or its time left would be wrong."""
-        task, before, so_far = self._bars.get(bar, (None, "", 0))
-        if task is None or what != before or done < so_far:
-            if task is not None:
-                self._progress.remove_task(task)
-            task = self._progress.add_task(what, total=total)
-            self._progress.refresh()
-        self._progress.update(task, completed=done, total=total, description=what + remark)
-        self._bars[bar] = (task, what, done)
+    def _move(self, bar: str, what: str, done: int, total: int, remark: str = "") -> str:
+        """Move a bar, and return the time left; what is come back to goes on with the pace that it had."""
+        left = self._lefts.setdefault((bar, what), Left())
+        left.move(self._clock(), done, total)
+        if done >= total:
+            del self._lefts[bar, what]
+        task, before = self._bars.get(bar, (None, ""))
+        if task is None:
+            task = self._progress.add_task(what, total=total, left="")
+        elif what != before or not done:
+            self._progress.refresh()  # so that a step that is over is seen to be
+        self._progress.update(task, completed=done, total=total, description=what + remark, left=left.told())
+        self._bars[bar] = (task, what)
+        return left.told()
 
     def _say(self, text: str) -> None:
         if not self._console.is_terminal:
@@ -116,20 +124,21 @@ class Pace:
 
 
 class Left:
-    """How long the rest takes if it goes on like the parts done since the first look."""
+    """How long the rest takes if it goes on like the parts done since the first look, or since it was begun again."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
+        self._so_far = 0
         self._told = ""
 
     def move(self, now: float, done: int, total: int) -> None:
         """Take down that so many parts of all are done now, in seconds of one clock."""
-        if self._first is None or done < self._first[1]:
+        if self._first is None or done < self._so_far or not done:
             self._first = (now, done)
         before, at_first = self._first
-        gained = done - at_first
+        self._so_far, gained = done, done - at_first
         self._told = (
-            f", about {duration((now - before) / gained * (total - done))} left" if gained and done < total else ""
+            f"about {duration((now - before) / gained * (total - done))} left" if gained and done < total else ""
         )
 
     def told(self) -> str:

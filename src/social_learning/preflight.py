@@ -45,8 +45,8 @@ def check(experiment: Experiment, corpus: Corpus) -> None:
 def check_settings(arm: Arm, task: Task) -> None:
     """Refuse settings that a task has no use for; raises ConfigError."""
     problem = ""
-    if arm.method == "manual" and not task.instruction:
-        problem = "has no hand-written instruction; add task.instruction"
+    if arm.method == "manual" and not (task.instruction or arm.instruction.text):
+        problem = "has no hand-written instruction; add task.instruction or instruction.text"
     if not task.labels:
         if arm.student.answer_by == "labels":
             problem = "has no labels to choose from; set student.answer_by to 'free'"

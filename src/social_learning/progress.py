@@ -10,7 +10,7 @@ class Watch(Protocol):
     """
 
     def cells(self, done: int, total: int) -> None:
-        """So many cells of all are finished."""
+        """So many cells of a run, or trials of an audit, are finished."""
 
     def step(self, what: str, done: int, total: int) -> None:
         """So many parts of one step of a cell are done."""

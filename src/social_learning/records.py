@@ -1,7 +1,7 @@
 """Records: the run folder. What was asked, what left each silo, what came out; and what a run that was killed goes on
 from.
 
-    run.json                    settings as run, versions, models, data; what a resumed run must agree with
+    run.json                    settings as run, versions, models, data; what a resumed run must agree with; time, memory
     cells/NAME/messages.jsonl   every reply that left a silo, with its request, in order
     cells/NAME/lesson.json      what the student learned
     cells/NAME/closeness.csv    how close each item that left is to its silo, and the controls; numbers only
@@ -37,6 +37,7 @@ from social_learning.messages import Reply, ReplyExamples, Request, RequestOrigi
 from social_learning.privacy import evidence
 from social_learning.privacy.evidence import Closeness
 from social_learning.privacy.trials import ArmAudit
+from social_learning.provenance import Took, own_commit
 from social_learning.results import Cell, CellKey, Result
 
 PACKAGES = ("social-learning", "torch", "transformers", "tokenizers", "numpy", "scipy", "pydantic")
@@ -117,6 +118,12 @@ class RunFolder:
                 f"{self.path} was begun with other {name} ({_short(table[name])}, now {_short(value)}): give another "
                 "folder with --out, or delete this one"
             )
+
+    def took(self, seconds: float) -> None:
+        """Add a command that took so many seconds; a resumed run need not agree with it."""
+        table = self._manifest() or {}
+        took = Took(**table.get("took", {})).and_now(seconds)
+        self._write_manifest({**table, "took": took.to_table()})
 
     def _write_manifest(self, table: Mapping[str, Any]) -> None:
         write_file(self.path / "run.json", json.dumps(table, indent=2) + "\n")
@@ -267,14 +274,15 @@ def read_json(path: Path) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of what it computes with."""
+    """Return the versions of Python, of this package (with its commit, from a checkout) and of what it computes with."""
     found = {"python": sys.version.split()[0], "platform": platform.platform()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    commit = own_commit()
+    return found if commit is None else {**found, "commit": commit}
 
 
 def _short(value: object) -> str:

@@ -11,10 +11,10 @@ from rich.console import Console
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, SetOption, with_max_cost
 from social_learning.config import DEFAULT_MODEL
 from social_learning.endpoints import load_models
-from social_learning.errors import ConfigError
+from social_learning.errors import AuditError, ConfigError
 from social_learning.live import Live
 from social_learning.privacy.canaries import KINDS
-from social_learning.reproduce import TABLES, Request, forecast, show_forecast, show_outcome
+from social_learning.reproduce import TABLES, Outcome, Request, forecast, show_forecast, show_outcome
 from social_learning.reproduce import reproduce as run_reproduction
 from social_learning.reproduce.tables import RECIPES
 from social_learning.reproduce.write import record
@@ -93,11 +93,19 @@ def reproduce(  # noqa: PLR0913  # one for each option
         typer.echo(json.dumps(expected.to_table()))
     elif dry:
         show_forecast(expected, Console())
-    elif as_json:
+    else:
+        _tell(outcome, as_json)
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    """Show what there is; raises AuditError where an audit failed, as `audit` does."""
+    if as_json:
         told = {view.table.name: [record(row) for row in view.rows] for view in outcome.views}
         typer.echo(json.dumps({"root": str(outcome.root), "tables": told, "remarks": list(outcome.remarks)}))
     else:
         show_outcome(outcome, Console())
+    if outcome.remarks:
+        raise AuditError("; ".join(outcome.remarks))
 
 
 def _chosen(option: str, name: str, known: Sequence[Known]) -> tuple[Known, ...]:

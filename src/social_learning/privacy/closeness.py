@@ -35,14 +35,13 @@ class Pair:
 def closeness(item: Example | str, origin: Origin, teacher: str, group: Group) -> Closeness:
     """Hold one item against a silo."""
     task = origin.task
-    text = as_text(task, item)
     check = _COPIES.check_text(item, origin) if isinstance(item, str) else _COPIES.check_example(item, origin)
     fields = [item] if isinstance(item, str) else [*item.fields.values(), *(() if task.labels else (item.answer,))]
     return Closeness(
         teacher=teacher,
         group=group,
         copy=check is None,
-        distance=normalized_distance(text, origin.prompt),
+        distance=distance_of(item, origin),
         run=max(longest_run(field, origin.private) for field in fields),
         **shared(origin.private.found, "\n".join(fields)),
     )
@@ -53,20 +52,28 @@ def measure(
 ) -> list[Closeness]:
     """Measure what left silos, and as many items of each control.
 
-    *Verbatim*: a private example of the same silo at random, as if it had been sent. *Public*: for an example, one of
-    `public` at random, held against the same private text; for an instruction the hand-written one, where there is one.
+    *Verbatim*: one of the private examples that stand in the prompt which the item was written after, at random, as if it
+    had been sent. *Public*: for an example, one of `public` at random, held against the same private text; for an
+    instruction the hand-written one, where there is one.
 
-    Raises EvaluationError where a verbatim row is not recognised: then the measurement is broken, and says nothing.
+    Raises EvaluationError where a verbatim row is not recognised, or where none stands in a prompt: then the measurement
+    is broken, and says nothing.
     """
     found = []
+    shown: dict[tuple[str, str], list[Example]] = {}
     for departure in departures:
         origin, teacher = departure.origin, departure.teacher
-        private = origin.private.examples[int(rng.integers(len(origin.private.examples)))]
+        rows = shown.get((teacher, origin.prompt)) or _shown(origin)
+        shown[teacher, origin.prompt] = rows
+        if not rows:
+            raise EvaluationError(
+                f"no row of {teacher!r} stands word for word in what its model was shown: closeness cannot be measured"
+            )
+        row = rows[int(rng.integers(len(rows)))]
         floor: Example | str = public[int(rng.integers(len(public)))]
         if isinstance(departure.item, str) and instruction:
             floor = instruction
-        copied = Origin(origin.private, origin.task.render(private))
-        control = closeness(private, copied, teacher, "verbatim")
+        control = closeness(row, origin, teacher, "verbatim")
         if not control.copy or control.distance:
             raise EvaluationError(
                 f"a verbatim row of {teacher!r} was not recognised as a copy: the closeness of what left says nothing"
@@ -90,21 +97,33 @@ def longest_run(text: str, private: Private) -> int:
 
 
 def closest_pair(departures: Sequence[Departure]) -> Pair | None:
-    """Return, for the owner of one silo, the item that came nearest to its prompt, and the private example nearest to
-    it; None where nothing left.
+    """Return, for the owner of one silo, the item that came nearest to a private example which its model was shown, that
+    example, and the distance between the two; None where nothing left.
     """
-    if not departures:
-        return None
-    task = departures[0].origin.task
-    by_distance = [(normalized_distance(as_text(task, d.item), d.origin.prompt), n) for n, d in enumerate(departures)]
-    item, origin = departures[min(by_distance)[1]].item, departures[min(by_distance)[1]].origin
-    text = as_text(task, item)
-    rows = [task.render(example) for example in origin.private.examples]
-    distances = [normalized_distance(text, row) for row in rows]
-    nearest = int(np.argmin(distances))
-    return Pair(private=rows[nearest], shared=text, distance=distances[nearest])
+    pairs = [
+        Pair(private=row, shared=text, distance=normalized_distance(text, row))
+        for departure in departures
+        for text in [as_text(departure.origin.task, departure.item)]
+        for row in map(departure.origin.task.render, _shown(departure.origin))
+    ]
+    return min(pairs, key=lambda pair: pair.distance, default=None)
+
+
+def distance_of(item: Example | str, origin: Origin) -> float:
+    """Return the normalised distance of an item from the prompt it was written after, in [0, 1].
+
+    In a prompt that holds its examples label first, an example is a copy in that form, and in the task's own it is not:
+    the least distance of both forms counts.
+    """
+    forms = (item,) if isinstance(item, str) else origin.forms(item)
+    return min(normalized_distance(form, origin.prompt) for form in forms)
 
 
 def as_text(task: Task, item: Example | str) -> str:
-    """Return an item as the text that is compared: an example in its task's format, an instruction as it is."""
+    """Return an item as text to read: an example in its task's format, an instruction as it is."""
     return item if isinstance(item, str) else task.render(item)
+
+
+def _shown(origin: Origin) -> list[Example]:
+    """The private examples that stand in a prompt."""
+    return [row for row in origin.private.examples if any(form in origin.prompt for form in origin.forms(row))]

@@ -102,15 +102,35 @@ class PresidioDetector:
         self._analyzer = analyzer
 
     def find(self, texts: Sequence[str]) -> Found:
-        """Return what Presidio finds; items of its other kinds count as numbers where they hold three digits or more."""
+        """Return what Presidio finds, in the forms that `shared` looks for.
+
+        A name counts whole and by each of its parts of two letters or more. Items of Presidio's other kinds count as
+        numbers where they hold three digits or more.
+        """
         found: dict[str, set[str]] = {kind: set() for kind in KINDS}
         for text in texts:
             for result in self._analyzer.analyze(text=text, language="en"):
-                item = text[result.start : result.end]
                 kind = self._KINDS.get(result.entity_type, "numbers")
-                found[kind].update(numbers_in(item) if kind == "numbers" else [item.casefold().strip()])
+                found[kind].update(_forms(kind, text, result.start, result.end))
             found["numbers"].update(numbers_in(text))
         return Found(**{kind: frozenset(items) for kind, items in found.items()})
+
+
+def _forms(kind: str, text: str, start: int, end: int) -> Iterable[str]:
+    """The forms in which one item of a text is compared; an item that ends inside a word is taken with all of it."""
+    if kind == "numbers":
+        return numbers_in(text[start:end])
+    if kind == "emails":
+        return [match.casefold() for match in _covering(_EMAIL, text, start, end)]
+    if kind == "links":
+        return [_link(match) for match in _covering(_LINK, text, start, end)] or [_link(text[start:end])]
+    words = _words(" ".join(_covering(_WORD, text, start, end)))
+    return {" ".join(words), *(word for word in words if len(word) > 1 and word not in _TITLES)} - {""}
+
+
+def _covering(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[str]:
+    """What a pattern finds in a text at places that overlap with the given one."""
+    return [match[0] for match in pattern.finditer(text) if match.start() < end and match.end() > start]
 
 
 def detector(name: str) -> Detector:
@@ -130,16 +150,22 @@ def numbers_in(text: str) -> frozenset[str]:
 
 def shared(found: Found, text: str) -> dict[str, int]:
     """Return how many of the found items a text holds, by kind; only kinds with any."""
-    words = {re.sub(r"['’]s$", "", word) for word in _WORD.findall(text.casefold())}
-    folded = " ".join(_WORD.findall(text.casefold()))
-    whole = " " + folded + " "
+    folded, in_turn = text.casefold(), _words(text)
+    words, whole = set(in_turn), f" {' '.join(in_turn)} "
+    links = {_link(match) for match in _LINK.findall(text)}
     counts = {
         "names": sum(name in words or (" " in name and f" {name} " in whole) for name in found.names),
         "numbers": len(found.numbers & numbers_in(text)),
         "emails": len(found.emails & {match.casefold() for match in _EMAIL.findall(text)}),
-        "links": len(found.links & {_link(match) for match in _LINK.findall(text)}),
+        # A detector may know links that our own form does not read; these are looked for as they are.
+        "links": sum(link in links or (not _LINK.search(link) and link in folded) for link in found.links),
     }
     return {kind: count for kind, count in counts.items() if count}
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text in lower case, as names are compared: without punctuation and without a genitive's 's."""
+    return [re.sub(r"['’]s$", "", word) for word in _WORD.findall(text.casefold())]
 
 
 def _link(text: str) -> str:

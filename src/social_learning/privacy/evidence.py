@@ -21,8 +21,9 @@ class Closeness:
     """One item against the silo of one teacher.
 
     `copy`: a verbatim copy as the guard `no_copies` defines it. `distance` in [0, 1]: from the private text that the
-    item was written after (arXiv 2312.11441, appendix D). `run`: the longest run of words that some private text holds
-    too. `names` to `links`: how many of the silo's such items are in it.
+    item was written after (arXiv 2312.11441, appendix D), the least of both forms where that is label first. `run`:
+    the longest run of words that some private text holds too. `names` to `links`: how many of the silo's such items are
+    in it.
     """
 
     teacher: str

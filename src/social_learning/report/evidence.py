@@ -112,12 +112,12 @@ class PrivacyView:
 
     @property
     def by_teacher(self) -> dict[str, list[ClosenessRow]]:
-        """The lines of what left each teacher, by arm."""
-        groups: dict[str, list[ClosenessRow]] = {}
+        """The lines of each teacher by arm: what left it, then its controls."""
+        arms: dict[str, dict[str, list[ClosenessRow]]] = {}
         for row in self.closeness:
-            if row.teacher != "all" and row.group == "left":
-                groups.setdefault(row.label, []).append(row)
-        return groups
+            if row.teacher != "all":
+                arms.setdefault(row.label, {}).setdefault(row.teacher, []).append(row)
+        return {label: [row for rows in teachers.values() for row in rows] for label, teachers in arms.items()}
 
     @property
     def has_paper(self) -> bool:

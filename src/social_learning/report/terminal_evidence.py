@@ -62,6 +62,8 @@ def show_audit(folder: Path, name: str, console: Console) -> None:
     console.print()
     console.print(_table("arm", labels, _bits(view)))
     console.print()
+    console.print(_guards(view))
+    console.print()
     paper = "Paper: Tables 3 and 4 (PaLM 2-S, 100 trials). " if view.has_paper else ""
     caption = (
         "Rank: references that score higher, 0 is the worst. 95 %: bootstrap interval of the mean. p: one-sided, against "
@@ -69,6 +71,8 @@ def show_audit(folder: Path, name: str, console: Console) -> None:
         "false ones. Shown: trials in which something left that was written after the canary. In lesson: trials whose "
         "lesson holds the secret itself."
     )
+    if view.rows_per_silo and any(row.accuracy for row in view.rows):
+        caption += f" Accuracy is of whole silos, ranks are of silos cut to {view.rows_per_silo} examples."
     console.print(Text(caption, style="dim"))
     console.print()
     for sentence in view.verdict:
@@ -94,7 +98,7 @@ def _ranks(view: AuditView) -> dict[str, list[str]]:
 
 def _bits(view: AuditView) -> dict[str, list[str]]:
     arms = [row.arm for row in view.rows]
-    columns = {
+    return {
         "exposure": [numbers.bits(arm.interpolated) for arm in arms],
         "extrapolated": [numbers.bits(arm.extrapolated) for arm in arms],
         "AUC": [f"{arm.membership.auc:.2f}" for arm in arms],
@@ -102,9 +106,19 @@ def _bits(view: AuditView) -> dict[str, list[str]]:
         "shown": [str(arm.shown) for arm in arms],
         "in lesson": [str(arm.repeated) for arm in arms],
     }
-    if any(row.accuracy for row in view.rows):
-        columns["accuracy"] = [row.accuracy for row in view.rows]
-    return columns
+
+
+def _guards(view: AuditView) -> Table:
+    """What each arm's guards cost and what they buy: its accuracy, where the run folder has it, beside its mean rank."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("arm", overflow="fold", min_width=8)
+    table.add_column("guards", overflow="fold", min_width=8)
+    table.add_column("accuracy, %", justify="right", no_wrap=True)
+    table.add_column("mean rank", justify="right", no_wrap=True)
+    for row in view.rows:
+        figures = (Text(row.accuracy), Text(f"{row.arm.mean_rank:.1f}"))
+        table.add_row(Text(visible(row.arm.name)), Text(row.guards), *figures)
+    return table
 
 
 def _what(row: ClosenessRow) -> str:

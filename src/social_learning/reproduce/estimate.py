@@ -21,7 +21,7 @@ from social_learning.progress import Unwatched, Watch
 from social_learning.report.numbers import duration, price
 from social_learning.reproduce.plan import Part, Request
 from social_learning.reproduce.runner import planned
-from social_learning.reproduce.state import audited, cells_left, trials_left
+from social_learning.reproduce.state import audited, cells_left
 from social_learning.task import SEPARATOR
 from social_learning.work import Pace, Work, calibrate, cost_of, known_sum
 
@@ -145,7 +145,7 @@ def _work(part: Part, data: Path | None, token_counter: Callable[[str], CountTok
         cells = dry_cells(part.experiment, left, data=data, token_counter=token_counter)
         found += [(f"{part.task} {one.arm}", one) for one in cells]
     for plan in part.audits:
-        shares = {arm.name: trials_left(part, plan, arm) / plan.wanted(arm) for arm in audited(part)}
+        shares = {arm.name: plan.left(part.folder, arm) / plan.wanted(arm) for arm in audited(part)}
         if any(shares.values()):
             audit = dry_audit(part.experiment, plan, part.audited, data=data, token_counter=token_counter)
             label = f"{part.task} audit, {plan.canaries}:"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from social_learning.provenance import Took
 from social_learning.report.curves import Chart, Series, chart_of
 from social_learning.report.html import write_page as write
 from social_learning.reproduce import words
@@ -62,7 +63,7 @@ class Section:
         return any(row.unparsed for part in self.parts for row in part.rows)
 
 
-def write_page(root: Path, views: Sequence[View]) -> Path:
+def write_page(root: Path, views: Sequence[View], took: Took) -> Path:
     """Write `reproduce.html` below `root`, and return its path."""
     reports = sorted(path for name in ("report", "audit") for path in root.glob(f"*/{name}.html"))
     return write(
@@ -72,6 +73,7 @@ def write_page(root: Path, views: Sequence[View]) -> Path:
         paper_model=MODEL,
         facts=_facts(views),
         sections=[_section(view) for view in views],
+        took=words.took(took),
         reports=[
             {"link": path.relative_to(root).as_posix(), "name": f"{path.parent.name} ({path.stem})"} for path in reports
         ],

@@ -29,6 +29,7 @@ from social_learning.reproduce.paper import AUDITED, SHOTS, TASKS
 from social_learning.reproduce.tables import TABLES, Line, Recipe, Table
 from social_learning.results import CellKey
 from social_learning.tasks import BUILT_IN
+from social_learning.tasks.gsm8k import FORMAT_NOTE
 
 ALONE = 8
 """At how many shots the teachers' model is tested alone, as in the paper's appendix G."""
@@ -130,6 +131,8 @@ def fingerprint_of(request: Request) -> str:
     settings = experiment.model_copy(update={"budget": BudgetTable()}).model_dump(
         mode="json", exclude={"name": True, "task": True, "models": {"__all__": REACHING}}
     )
+    if not settings["instruction"]["text"]:  # came later, and must not give other roots to earlier commands
+        del settings["instruction"]["text"]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -185,7 +188,7 @@ def experiment_for(request: Request, task: str, other_teachers: bool = False) ->
                 "have options of their own"
             )
         apply_override(table, override)
-    table["arms"] = _other_arms(table, request) if other_teachers else _ARMS
+    table["arms"] = _other_arms(table, request) if other_teachers else {**_ARMS, **_ARMS_OF.get(task, {})}
     return parse_experiment(table, "reproduce")
 
 
@@ -200,6 +203,9 @@ _ARMS: Mapping[str, Any] = {
     "voted-paper": {"method": "voted", **_PAPER},
     "instruction": {},
 }
+
+_ARMS_OF: Mapping[str, Any] = {"gsm8k": {"format-note": {"method": "manual", "instruction": {"text": FORMAT_NOTE}}}}
+"""What a single task has besides: a zero-shot student of GSM8K is not told of `####`, without which no answer can be read."""
 
 
 def _other_arms(table: Mapping[str, Any], request: Request) -> dict[str, Any]:

@@ -1,17 +1,18 @@
-"""Progress over many runs as if they were one: cells of runs and arms of audits, counted through."""
+"""Progress over many runs as if they were one: cells of runs and trials of audits, counted through."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from social_learning.audit import Plan
 from social_learning.progress import Watch
 from social_learning.reproduce.plan import Part
-from social_learning.reproduce.state import arms_left, audited, cells_left
+from social_learning.reproduce.state import audited, cells_left
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One run or audit: the task, how many cells or arms it has, and how many were done before."""
+    """One run or audit: the task, how many cells or trials it has, and how many were done before."""
 
     task: str
     total: int
@@ -59,5 +60,9 @@ class Whole:
 
 def _stages(part: Part) -> list[Stage]:
     run = Stage(part.task, len(part.cells), len(part.cells) - len(cells_left(part)))
-    arms = len(audited(part)) if part.audits else 0
-    return [run, *(Stage(part.task, arms, arms - len(arms_left(part, plan))) for plan in part.audits)]
+    return [run, *(_audit(part, plan) for plan in part.audits)]
+
+
+def _audit(part: Part, plan: Plan) -> Stage:
+    total = sum(map(plan.wanted, audited(part)))
+    return Stage(part.task, total, total - sum(plan.left(part.folder, arm) for arm in audited(part)))

@@ -1,6 +1,7 @@
 """The runner: does what a plan asks for, one run folder after another, with one model in memory; then the tables."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,12 @@ from social_learning.reproduce.plan import (
 from social_learning.reproduce.progress import Whole
 from social_learning.reproduce.state import arms_left, cells_left
 from social_learning.reproduce.tables import TABLES
-from social_learning.reproduce.write import read_request, write_table
+from social_learning.reproduce.write import read_request, read_took, write_table, write_took
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command came to: the folder, the tables asked for, and what to know about them in sentences."""
+    """What a command came to: the folder, the tables asked for, and in `remarks` which audits failed, and why."""
 
     root: Path
     views: tuple[View, ...]
@@ -48,16 +49,20 @@ def reproduce(
     data: Path | None = None,
     load: Load = load_model,
     watch: Watch | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Run the tables that are asked for, or the rest of them, and write them down.
 
     `root` is the folder of all run folders (default: `runs/reproduce-MODEL-FINGERPRINT`), `data` the folder of the tasks'
-    data, `load` makes models. Cells and trials that the folders hold are not done again, whichever table they were done
-    for, and calls that the caches hold are not made again. The tables are written anew after each run folder.
+    data, `load` makes models, `clock` tells seconds. Cells and trials that the folders hold are not done again, whichever
+    table they were done for, and calls that the caches hold are not made again. The tables are written anew after each run
+    folder.
 
     Raises a UserError before any model call where the request or the data do not fit together.
     """
+    began = clock()
     root, parts = planned(request, root, data)
+    before, to_do = read_took(root), any(_left(part) for part in parts)
     whole = Whole(watch or Unwatched(), parts)
     remarks: list[str] = []
     views: list[View] = []
@@ -68,6 +73,8 @@ def reproduce(
             _load(part, models)
         for part in parts:
             remarks += _do(part, models, whole, data)
+            if to_do:
+                write_took(root, before.and_now(clock() - began))
             views = write_all(request, root)
     return Outcome(root, tuple(views), tuple(remarks))
 
@@ -95,29 +102,35 @@ def planned(request: Request, root: Path | None, data: Path | None) -> tuple[Pat
 def write_all(request: Request, root: Path) -> list[View]:
     """Write the tables that are asked for, and return them; the page also shows those that earlier commands asked for."""
     views = {table.name: view_of(request, root, table) for table in tables_of(request)}
+    took = read_took(root)
     for view in views.values():
-        write_table(root, view)
+        write_table(root, view, took)
     earlier = {
         name: view_of(before, root, table)
         for name, table in TABLES.items()
         if name not in views and (before := read_request(root, table))
     }
     together = {**views, **earlier}
-    write_page(root, [together[name] for name in TABLES if name in together])
+    write_page(root, [together[name] for name in TABLES if name in together], took)
     return list(views.values())
 
 
 def _load(part: Part, models: ModelPool) -> None:
     """Load the models of what is left to do, so that one that cannot be loaded is told before hours of work."""
-    names = {key.arm for key in cells_left(part)} | {arm.name for plan in part.audits for arm in arms_left(part, plan)}
+    names = _left(part)
     for arm in part.experiment.resolved_arms():
         if arm.name in names:
             models.load(arm.teachers.model, arm.teachers.options())
             models.load(arm.student.model, arm.student.options())
 
 
+def _left(part: Part) -> set[str]:
+    """The names of the arms that a part has something left to do of."""
+    return {key.arm for key in cells_left(part)} | {arm.name for plan in part.audits for arm in arms_left(part, plan)}
+
+
 def _do(part: Part, models: ModelPool, whole: Whole, data: Path | None) -> list[str]:
-    """Do one part; returns what to know about it."""
+    """Do one part; returns which of its audits failed, and why."""
     remarks = []
     with whole.stage():
         left = cells_left(part)

@@ -20,11 +20,6 @@ def audited(part: Part) -> Sequence[Arm]:
     return [*controls_of(arms), *arms]
 
 
-def trials_left(part: Part, plan: Plan, arm: Arm) -> int:
-    """Return how many trials of an arm are left to do."""
-    return sum(not plan.trial_file(part.folder, arm, number).exists() for number in range(plan.wanted(arm)))
-
-
 def arms_left(part: Part, plan: Plan) -> list[Arm]:
     """Return the arms of an audit, the control among them, that have trials left to do."""
-    return [arm for arm in audited(part) if trials_left(part, plan, arm)]
+    return [arm for arm in audited(part) if plan.left(part.folder, arm)]

@@ -1,5 +1,6 @@
 """Words: how figures and what is to be said about them read, in the terminal, in Markdown and on the page alike."""
 
+from social_learning.provenance import Took
 from social_learning.report import numbers
 from social_learning.reproduce.compare import Figure, Row, View
 from social_learning.reproduce.paper import MODEL, PaperFigure
@@ -88,6 +89,16 @@ def remarks(view: View) -> list[str]:
         f"{task}, {label}: no lesson {numbers.count(sum(row.failed for row in rows), 'time')}, at "
         f"{', '.join(dict.fromkeys(str(row.shots) for row in rows))} shots ({rows[0].reason or 'see the audit'})"
         for (task, label), rows in lines.items()
+    ]
+
+
+def took(took: Took) -> list[str]:
+    """Return what all commands with a root folder took, in a sentence; none where nothing was written down."""
+    if not took.commands:
+        return []
+    peak = "" if took.peak_memory is None else f", with at most {took.peak_memory / 2**30:.1f} GiB of memory"
+    return [
+        f"{numbers.duration(took.seconds)} in {numbers.count(took.commands, 'command')} for all tables of this folder{peak}"
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from social_learning.errors import RunFolderError
+from social_learning.provenance import Took
 from social_learning.records import read_json, versions, write_file
 from social_learning.reproduce import words
 from social_learning.reproduce.compare import Row, View
@@ -16,7 +17,7 @@ from social_learning.reproduce.plan import Request
 from social_learning.reproduce.tables import Table
 
 
-def write_table(root: Path, view: View) -> None:
+def write_table(root: Path, view: View, took: Took) -> None:
     """Write `tableN.csv`, `tableN.json` and `tableN.md` below `root`, each whole or not at all."""
     name, records = view.table.name, [record(row) for row in view.rows]
     table = {
@@ -26,6 +27,7 @@ def write_table(root: Path, view: View) -> None:
         **view.facts,
         "request": asdict(view.request),
         "versions": versions(),
+        "took": took.to_table(),
         "rows": records,
     }
     write_file(root / f"{name}.json", json.dumps(table, indent=2) + "\n")
@@ -34,7 +36,21 @@ def write_table(root: Path, view: View) -> None:
     writer.writeheader()
     writer.writerows(records)
     write_file(root / f"{name}.csv", text.getvalue())
-    write_file(root / f"{name}.md", markdown(view))
+    write_file(root / f"{name}.md", markdown(view, took))
+
+
+def write_took(root: Path, took: Took) -> None:
+    """Write down what all commands with this root folder took so far."""
+    write_file(root / "took.json", json.dumps(took.to_table()) + "\n")
+
+
+def read_took(root: Path) -> Took:
+    """Return what `write_took` wrote; nothing where it wrote nothing yet."""
+    file = root / "took.json"
+    try:
+        return Took(**read_json(file)) if file.exists() else Took()
+    except TypeError:
+        raise RunFolderError(f"{file} is damaged: delete it, and run the same command again") from None
 
 
 def read_request(root: Path, table: Table) -> Request | None:
@@ -76,8 +92,8 @@ def record(row: Row) -> dict[str, Any]:
     }
 
 
-def markdown(view: View) -> str:
-    """Return a table as Markdown: one table per task."""
+def markdown(view: View, took: Took) -> str:
+    """Return a table as Markdown: one table per task, and what all commands with its root folder took."""
     measure = view.table.measure
     lines = [f"# {words.title(view)}", "", words.caption(view)]
     for task, rows in view.tasks.items():
@@ -90,7 +106,7 @@ def markdown(view: View) -> str:
             lines.append(
                 _cells((words.group(measure, row), row.line.label, *figures, words.tested_on(measure, row.ours)))
             )
-    remarks = words.remarks(view)
+    remarks = [*words.remarks(view), *words.took(took)]
     lines += ["", *(f"- {remark}" for remark in remarks)] if remarks else []
     return "\n".join(lines) + "\n"
 

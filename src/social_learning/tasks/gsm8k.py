@@ -3,6 +3,9 @@
 from social_learning.task import Example, Task
 from social_learning.tasks.base import BuiltIn, keep
 
+FORMAT_NOTE = "The last line of an answer is #### and then the final number, such as: #### 12"
+"""A note on the format alone, in one line: with it the paper tells a zero-shot student how an answer ends."""
+
 GSM8K = BuiltIn(
     task=Task(
         name="gsm8k",
