@@ -70,13 +70,16 @@ def private_texts(federation: Path) -> set[bytes]:
     return {form for text in texts_in(federation) for form in forms_of(text)}
 
 
-def private_words(federation: Path) -> set[bytes]:
-    """Words that only held-out rows have: no teacher's model is shown them to write from, so none may be anywhere else."""
+def private_phrases(federation: Path) -> set[bytes]:
+    """Four words in a row that only held-out rows have: no teacher's model is shown them to write from, so none may be anywhere
+    else. Single words may stand in any program.
+    """
     known = "\n".join(texts_in(federation, "examples"))
     test = load_corpus(load_experiment(federation.parent / "experiment.toml")).test
     known += "\n".join(text for example in test for text in example.fields.values())
-    words = {word for text in texts_in(federation, "held_out") for word in text.split() if len(word) >= 8}
-    return {form for word in words if word not in known and not word.isdigit() for form in forms_of(word)}
+    rows = [text.split() for text in texts_in(federation, "held_out")]
+    phrases = {" ".join(row[place : place + 4]) for row in rows for place in range(len(row) - 3)}
+    return {form for phrase in phrases if phrase not in known for form in forms_of(phrase)}
 
 
 def test_a_bundle_holds_code_only(tmp_path: Path) -> None:
@@ -104,20 +107,20 @@ def test_lessons_are_those_of_one_process_and_nothing_private_is_anywhere_else(
     command("run", "--folder", str(federation))
     assert lessons(federation / "run") == here
     assert "3 of 3 teachers are there" in (federation / "logs" / "run.log").read_text()
-    texts, words = private_texts(federation), private_words(federation)
+    texts, phrases = private_texts(federation), private_phrases(federation)
     assert len(texts_in(federation)) == 300
-    assert len(words) >= 20
+    assert len(phrases) >= 20
     shared = [
         path for path in federation.rglob("*") if path.is_file() and "silos" not in path.relative_to(federation).parts
     ]
     assert {"superlink.log", "superlink.db", "replies.jsonl", "report.html"} <= {path.name for path in shared}
     for path in shared:
         content = path.read_bytes()
-        assert not [text for text in texts | words if text in content], path
+        assert not [text for text in texts | phrases if text in content], path
     # The search can fail.
     silo = (federation / "silos" / "teacher-1" / "held_out.jsonl").read_bytes()
     assert [text for text in texts if text in silo]
-    assert [word for word in words if word in silo]
+    assert [phrase for phrase in phrases if phrase in silo]
 
 
 @pytest.mark.model
