@@ -133,7 +133,7 @@ def test_long_examples_do_not_keep_honest_teachers_from_grading(
 
     carrier.faults["teacher-3"] = hostile
     learn(short(arms=["zero-shot", "generated"], remote={"timeout": 20}), carrier, tmp_path / "run")
-    assert attendance_lines(tmp_path / "run", [KEY]) == ["teacher-3: 4 texts too_long"]
+    assert attendance_lines(tmp_path / "run", [KEY]) == ["teacher-3: 8 texts too_long"]
 
 
 def test_more_than_was_asked_for_is_cut(carrier: DeskCarrier, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_run_goes_on_with_the_teachers_that_answered_and_says_who_was_missing(
     carrier.faults["teacher-3"] = lambda _: b"garbage"
     learn(short(**ONE_MISSING, arms=["zero-shot", "generated"]), carrier, tmp_path / "run")
     key = CellKey("generated", 4, 0)
-    assert attendance_lines(tmp_path / "run", [key]) == ["teacher-3 was missing in 4 rounds: garbage"]
+    assert attendance_lines(tmp_path / "run", [key]) == ["teacher-3 was missing in 5 rounds: garbage"]
     sources = json.loads(lessons(tmp_path / "run")[key.name])["sources"]
     assert {source["teacher"] for source in sources} <= {"teacher-1", "teacher-2"}
 

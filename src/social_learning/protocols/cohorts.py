@@ -12,11 +12,8 @@ from social_learning.errors import TeachingError
 from social_learning.protocols.base import Ask, Protocol, example_replies, in_words, reasons
 from social_learning.protocols.candidates import Candidate, Generation, candidates_of, pick
 from social_learning.protocols.examples import MAX_ROUNDS, lesson_of
-from social_learning.protocols.grading import best_lesson
+from social_learning.protocols.grading import CHOICE, best_lesson, has_choice
 from social_learning.task import Task
-
-CHOICE = 4
-"""So many times as many candidates as a lesson has are kept to choose from, where lessons are graded."""
 
 
 class Reservoir:
@@ -77,7 +74,7 @@ def cohort_examples(
                 reservoir.offer(candidate)
         pool = reservoir.candidates()
         chosen = pick(task, pool, count, balanced, rng) if len(pool) >= count else []
-        if len(chosen) == count:
+        if len(chosen) == count and has_choice(pool, count, generation, round + 1):
             graders = [teachers[i] for i in sorted(rng.permutation(len(teachers))[: generation.cohort])]
             return lesson_of(task, (yield from best_lesson(task, pool, count, graders, generation, rng, round + 1)))
     raise TeachingError(

@@ -17,6 +17,11 @@ from social_learning.task import Task
 
 Lessons = list[list[Candidate]]
 
+CHOICE = 3
+"""So many times as many candidates as a lesson has are wanted, and so many rounds are spent on them at most: lessons that share
+most of their examples get much the same grades.
+"""
+
 TRIMMED = 1 / 8
 """This share of a lesson's grades is left out at either end, rounded up; at least one is left."""
 
@@ -25,6 +30,11 @@ SHRINKAGE = 2.0
 
 NOISE = 0.5
 """How much chance there is in later turns: its standard deviation, in those of the examples' worth."""
+
+
+def has_choice(pool: Sequence[Candidate], count: int, generation: Generation, rounds: int) -> bool:
+    """Whether candidates, after so many rounds, are enough to make different lessons of; without grades they need not be."""
+    return generation.lessons == 1 or len(pool) >= CHOICE * count or rounds >= CHOICE
 
 
 def best_lesson(
