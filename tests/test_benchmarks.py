@@ -18,12 +18,15 @@ from benchmarks.canaries import PATTERNS, canaries, most_common
 from benchmarks.compare import LM_EVAL, Peer, agreement, compared, run_group, without_content
 from benchmarks.flops import Shape, distinct
 from benchmarks.overhead import teach
+from benchmarks.poisoned import Checked, Poisoned, flipped, junk
 from benchmarks.work import GenerateWork, ScoreWork, read_work, write_work
 from benchmarks.works import build, data_folder, drafts, greedy_answers, label_scores
 from social_learning.corpus import Corpus
 from social_learning.errors import ConfigError
 from social_learning.lesson import Lesson
+from social_learning.messages import Reply, ReplyExamples, ReplyVote, Request, RequestExamples, RequestVote
 from social_learning.task import Example, Task
+from social_learning.tasks import built_in
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -233,3 +236,35 @@ def test_the_page_holds_what_the_results_say(tmp_path: Path) -> None:
 
 def test_teachers_are_all_heard_by_the_overhead_measurement() -> None:
     assert teach(3).to_table()["messages"] == 3
+
+
+class Scripted:
+    """A teacher that sends two examples, one of each label."""
+
+    def answer(self, request: Request) -> Reply:
+        examples = tuple(Example(fields={"text": f"{label} text"}, answer=label) for label in SPAM.labels)
+        return ReplyExamples(teacher="eve", round=request.round, examples=examples)
+
+
+SPAM = built_in("sms_spam").task
+ASKED = RequestExamples(round=3, count=4, shots=8, samples=8)
+
+
+def test_a_poisoned_teacher_flips_labels_and_votes_for_its_own() -> None:
+    eve = Poisoned("eve", Scripted(), flipped, SPAM, np.random.default_rng(1))
+    reply = eve.answer(ASKED)
+    assert isinstance(reply, ReplyExamples)
+    assert [(e.fields["text"], e.answer) for e in reply.examples] == [
+        (f"{label} text", other) for label, other in zip(SPAM.labels, reversed(SPAM.labels), strict=True)
+    ]
+    others = tuple(Example(fields={"text": f"other {n}"}, answer="spam") for n in range(5))
+    ballot = RequestVote(round=4, candidates=(*others, reply.examples[1]))
+    assert eve.answer(ballot) == ReplyVote(teacher="eve", round=4, choice=5)
+
+
+def test_junk_passes_the_checks_of_replies_and_is_no_words() -> None:
+    eve = Checked("eve", Poisoned("eve", Scripted(), junk, SPAM, np.random.default_rng(1)), SPAM)
+    reply = eve.answer(ASKED)
+    assert isinstance(reply, ReplyExamples)
+    assert [example.answer for example in reply.examples] == [*SPAM.labels, *SPAM.labels]
+    assert not any(set("aeiou") & set(example.fields["text"]) for example in reply.examples)

@@ -83,7 +83,7 @@ def test_an_unknown_key_suggests_the_nearest(table: dict[str, Any], problem: str
 def test_a_key_that_is_like_none_lists_them_all() -> None:
     assert refusal({"zzzzz": 3}) == (
         "unknown key 'zzzzz'; known keys: name, task, seed, repeats, shots, arms, compare_with, data, teachers, student, "
-        "generation, instruction, privacy, canary, models, budget"
+        "generation, instruction, privacy, canary, models, budget, remote"
     )
 
 

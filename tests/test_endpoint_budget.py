@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from benchmarks.endpoints.loopback import Answer, Asked
 from benchmarks.endpoints.pretender import Pretender
-from conftest import Connect
 from social_learning.errors import BudgetError, RunFolderError
 from social_learning.models.base import Sampling
 from social_learning.models.endpoint.budget import Limits, Purse, Spent
 from social_learning.models.endpoint.settings import Prices
+from tests.conftest import Connect
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=40), st.integers(1, 500))

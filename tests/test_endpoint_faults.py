@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from benchmarks.endpoints.loopback import Answer, Asked
 from benchmarks.endpoints.pretender import Pretender
-from conftest import Connect, Hours
 from social_learning.errors import ContextLengthError, EndpointError, ModelError
 from social_learning.models.base import Completion, SampleCall, Sampling, Score
 from social_learning.models.endpoint.faults import Broken
 from social_learning.models.endpoint.forms import Dialect, body_of, checked_logprob, read_completion
 from social_learning.models.endpoint.model import EndpointModel
 from social_learning.models.endpoint.scoring import read_ids
+from tests.conftest import Connect, Hours
 
 SECRET = "a private text"
 PAIR = ("One, two, three, four,", " five")

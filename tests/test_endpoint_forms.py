@@ -3,11 +3,11 @@
 import pytest
 
 from benchmarks.endpoints.loopback import Answer, Asked
-from conftest import Connect
-from endpoint_servers import Hosted, HostedThinker, LmStudio, LocalThinker, Ollama, Sglang, Vllm
 from social_learning.errors import ContextLengthError, EndpointError, ModelError
 from social_learning.models.base import ChatTurn, Sampling
 from social_learning.models.endpoint.offer import Offer
+from tests.conftest import Connect
+from tests.endpoint_servers import Hosted, HostedThinker, LmStudio, LocalThinker, Ollama, Sglang, Vllm
 
 PAIR = ("One, two, three, four,", " five")
 

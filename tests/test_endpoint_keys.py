@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.endpoints.loopback import Answer, Asked, Handler, Loopback
-from endpoint_mixer import MixingPretender
 from social_learning.config import load_experiment
 from social_learning.errors import ConfigError, ModelError, SocialLearningError
 from social_learning.experiment import run
 from social_learning.models.endpoint.model import EndpointModel
 from social_learning.models.endpoint.settings import Endpoint, parse_name
+from tests.endpoint_mixer import MixingPretender
 
 Serve = Callable[[Handler], Loopback]
 KEY = "sk-Zx81-very-secret"

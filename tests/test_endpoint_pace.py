@@ -6,11 +6,11 @@ from collections.abc import Coroutine
 
 import pytest
 
-from conftest import Hours
 from social_learning.errors import ContextLengthError, EndpointError, ModelError
 from social_learning.models.endpoint.caller import Caller, SenselessError
 from social_learning.models.endpoint.faults import Broken, Fault, Overloaded, Refused
 from social_learning.models.endpoint.pace import FIRST_LIMIT, Pace, Patience
+from tests.conftest import Hours
 
 
 def run(work: Coroutine[object, object, object]) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.endpoints.loopback import Answer, Asked, Handler, Loopback
 from benchmarks.endpoints.pretender import Pretender
-from conftest import Connect
 from social_learning.errors import ConfigError, EndpointError, ModelError
 from social_learning.models.endpoint.budget import Limits, Purse
 from social_learning.models.endpoint.settings import SCORING_FORMS, ScoringForm
+from tests.conftest import Connect
 
 BASE = frozenset({"text", "chat", "choices", "seed", "logprobs", "plain"})
 

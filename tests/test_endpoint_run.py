@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from benchmarks.endpoints.loopback import Answer, Asked, Handler, Loopback
-from endpoint_mixer import MixingPretender
 from social_learning.audit import Plan, audit
 from social_learning.config import Experiment, parse_experiment
 from social_learning.dry_run import dry_run
 from social_learning.errors import BudgetError, ConfigError, ModelError
 from social_learning.experiment import run
+from tests.endpoint_mixer import MixingPretender
 
 Serve = Callable[[Handler], Loopback]
 

@@ -299,9 +299,10 @@ def test_of_several_turns_only_teachers_that_graded_all_lessons_count() -> None:
     assert texts_of(lesson) == lessons_on(first)[best]
 
 
-def test_one_teacher_among_eight_cannot_push_a_lesson() -> None:
+@pytest.mark.parametrize("others", [2, 3, 7])
+def test_one_teacher_alone_cannot_push_a_lesson(others: int) -> None:
     protocol, request = grading()
-    honest = [[0.6, 0.5, 0.5]] * 7
+    honest = [[0.6, 0.5, 0.5]] * others
     lesson = lesson_of(go_on(protocol, *graded(*honest, [0.0, 1.0, 0.0])))
     assert texts_of(lesson) == lessons_on(request)[0]
 

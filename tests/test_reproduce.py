@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from benchmarks.endpoints.loopback import Handler, Loopback
-from endpoint_mixer import MixingPretender
 from social_learning.errors import BudgetError, ConfigError, DataError, ModelError
 from social_learning.evaluation import Evaluation, Outcome
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score, Usage
@@ -26,6 +25,7 @@ from social_learning.reproduce.paper import ACCURACY, TASKS, PaperFigure
 from social_learning.reproduce.plan import default_root, parts_of
 from social_learning.reproduce.write import markdown
 from social_learning.results import Cell, CellKey
+from tests.endpoint_mixer import MixingPretender
 
 NOTED = ("zero-shot, format note", 0)
 SMALL = ("shots=[2]", "teachers.count=3", "generation.shots=3", "generation.samples=3", "instruction.shots=2")

@@ -8,7 +8,7 @@ from social_learning.models.registry import load_model
 from social_learning.preflight import silos_for
 from social_learning.reproduce import Request, reproduce
 from social_learning.reproduce.plan import experiment_for
-from test_local_model import save_tiny
+from tests.test_local_model import save_tiny
 
 SHORT = ("shots=[1]", "teachers.count=2", "generation.shots=1", "generation.samples=4", "generation.questions=2")
 

@@ -294,9 +294,11 @@ def test_self_check_drops_what_the_model_itself_labels_otherwise() -> None:
 
 def test_self_check_needs_labels() -> None:
     rows = [Example(fields={"passage": f"passage {i} was"}, answer="here") for i in range(4)]
-    teacher = teacher_of(Scripted([said("a new passage ____ -> word")]), rows, task=LAMBADA)
+    model = Scripted([said("a new passage ____ -> word")])
+    teacher = teacher_of(model, rows, task=LAMBADA)
     with pytest.raises(ModelError, match="self-check needs a task with labels, and task 'lambada' has none"):
         teacher.answer(plain(self_check=True))
+    assert not model.prompts
 
 
 def test_a_format_with_a_blank_line_inside_is_read_past_it() -> None:

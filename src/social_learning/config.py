@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -148,6 +148,7 @@ class GenerationTable(_Table):
     `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced`, `complete`
     and `cloze` are described in the docs of the experiment file. Of `lessons` whole lessons the one is taken that teachers
     grade best by `questions` held-out examples each. `vote_by` says how teachers judge candidates and lessons.
+    `cohort` is how many teachers are asked at a time (method `generated`); without it, all.
     """
 
     recipe: Literal["default", "paper"] = "default"
@@ -164,6 +165,7 @@ class GenerationTable(_Table):
     lessons: int | None = Field(default=None, ge=1, le=1024)
     questions: int = Field(default=8, ge=1)
     vote_by: Literal["likelihood", "answers"] = "likelihood"
+    cohort: int | None = Field(default=None, ge=1)
 
 
 class InstructionTable(_Table):
@@ -188,6 +190,24 @@ class Privacy(_Table):
     record_originals: bool = False
     silos: str | None = None
     detector: Literal["own", "presidio"] = "own"
+
+
+class Remote(_Table):
+    """`[remote]`: teachers on their own, in processes that `social-learning teacher serve` started; silos are theirs, not
+    this file's.
+
+    `teachers` are their names (default: `teacher-1`, `teacher-2` and so on, as many as `teachers.count`). `sockets` is where
+    each listens on this machine, with `{name}` in place of its name; over Flower it has no use. `nodes` ties a name to the
+    id of a SuperNode; `wait` is how many seconds the others have to show up. A round goes on with `min_teachers` (default:
+    all) when `timeout` seconds have passed.
+    """
+
+    teachers: tuple[str, ...] = ()
+    sockets: str = "{name}/teacher.sock"
+    nodes: dict[str, int] = Field(default_factory=dict)
+    min_teachers: int | None = Field(default=None, ge=1)
+    timeout: float = Field(default=600.0, gt=0)
+    wait: float = Field(default=120.0, ge=0)
 
 
 class Canary(_Table):
@@ -253,6 +273,7 @@ class Experiment(_Table):
     canary: Canary = Canary()
     models: dict[str, EndpointTable] = Field(default_factory=dict)
     budget: BudgetTable = BudgetTable()
+    remote: Remote | None = None
     base: str = Field(default=".", exclude=True)
 
     @model_validator(mode="after")
@@ -265,6 +286,14 @@ class Experiment(_Table):
         folders = Counter(key.name for _, key in cells_of(self))
         if max(folders.values()) > 1:
             raise ConfigError(f"arms: two arms would share the folder {folders.most_common(1)[0][0]!r}: rename one")
+        self._models_fit()
+        if self.remote is not None:
+            self._remote_fits()
+        if self.compare_with not in names:
+            raise ConfigError(f"compare_with: no arm {self.compare_with!r}; arms are {', '.join(names)}")
+        return self
+
+    def _models_fit(self) -> None:
         for name, table in self.models.items():
             table.endpoint(name)
             if not _NAME.fullmatch(name):
@@ -273,9 +302,23 @@ class Experiment(_Table):
             for model in (arm.teachers.model, arm.student.model):
                 if model not in self.models and is_endpoint(model):
                     parse_name(model)  # a key in an address must be refused before anything is written down
-        if self.compare_with not in names:
-            raise ConfigError(f"compare_with: no arm {self.compare_with!r}; arms are {', '.join(names)}")
-        return self
+
+    def _remote_fits(self) -> None:
+        names = self.teacher_names
+        if len(set(names)) < len(names) or not all(_NAME.fullmatch(name) for name in names):
+            raise ConfigError("remote.teachers: names must differ and be made of letters, digits, '.', '_' and '-'")
+        if ((self.remote and self.remote.min_teachers) or 1) > len(names):
+            raise ConfigError(f"remote.min_teachers: there are only {len(names)} teachers")
+        nodes = self.remote.nodes if self.remote else {}
+        for name in nodes:
+            if name not in names:
+                raise ConfigError(f"remote.nodes: no teacher {name!r}{_nearest(name, names)}")
+        if len(set(nodes.values())) < len(nodes):
+            raise ConfigError("remote.nodes: two teachers have the same node")
+        if any(arm.method == "original" for arm in self.resolved_arms()):
+            raise ConfigError("arms: teachers of their own never send private examples: leave the original arm out")
+        if any(arm.teachers != self.teachers for arm in self.resolved_arms()):
+            raise ConfigError("arms: with [remote] no arm can override teachers: their owners decide")
 
     def resolved_arms(self) -> list[Arm]:
         """Return the arms in order, each with the experiment's settings and its own overrides put together."""
@@ -298,11 +341,19 @@ class Experiment(_Table):
         return Arm(name=name, method=method, shots=tuple(sorted(set(shots))), **parts)
 
     @property
+    def teacher_names(self) -> tuple[str, ...]:
+        """Names of the teachers, in order."""
+        named = self.remote.teachers if self.remote else ()
+        return named or tuple(f"teacher-{number + 1}" for number in range(self.teachers.count))
+
+    @property
     def fingerprint(self) -> str:
         """Eight hex digits over all settings that decide an outcome. Where the file lies, what the run may spend, and how an
-        endpoint is reached do not count.
+        endpoint or a teacher of its own is reached do not count.
         """
-        table = self.model_dump(mode="json", exclude={"budget": True, "models": {"__all__": REACHING}})
+        table = self.model_dump(mode="json", exclude={"budget": True, "remote": True, "models": {"__all__": REACHING}})
+        if self.remote is not None:
+            table["remote"] = list(self.teacher_names)
         # What came later must not change the fingerprints of files without it.
         for endpoint in table["models"].values():
             if not endpoint["body"]:
@@ -311,8 +362,12 @@ class Experiment(_Table):
             del table["models"]
         if table["generation"]["vote_by"] == "likelihood":
             del table["generation"]["vote_by"]
+        if table["generation"]["cohort"] is None:
+            del table["generation"]["cohort"]
         if not table["instruction"]["text"]:
             del table["instruction"]["text"]
+        if table["data"]["development"] is None:
+            del table["data"]["development"]
         text = json.dumps(table, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -365,6 +420,27 @@ def parse_experiment(table: Mapping[str, Any], where: str = "experiment", base: 
         raise ConfigError(_explain(error, Experiment, where)) from None
     except (ConfigError, TaskError) as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def load_table(path: Path, model: type[Settings], what: str) -> Settings:
+    """Read a TOML file of settings, such as a policy; `what` names it in errors.
+
+    Raises ConfigError in one line that names the file and the key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return model.model_validate(table)
+    except FileNotFoundError:
+        raise ConfigError(f"no {what} {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable TOML file: {error}") from None
+    except ValidationError as error:
+        raise ConfigError(_explain(error, model, str(path))) from None
+    except (ConfigError, TaskError) as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def apply_override(table: dict[str, Any], override: str) -> None:

@@ -57,6 +57,18 @@ def _whole(experiment: Experiment, root: Path | None) -> Corpus:
     return _own(task, known, experiment)
 
 
+def load_test(experiment: Experiment, root: Path | None = None) -> Corpus:
+    """Read only what students are tested on: training rows are elsewhere, or not looked at. Raises as `load_corpus` does."""
+    data = experiment.data
+    if data.test is None:
+        return replace(load_corpus(experiment, root), train=())
+    known = built_in(experiment.task) if isinstance(experiment.task, str) else experiment.task
+    task = known if isinstance(known, Task) else known.task
+    columns = ColumnMap(data.columns, data.label_names)
+    rows = read_examples(data.test, data.test_split, Path(experiment.base), known, columns)
+    return Corpus(task, (), tuple(_sample(drop_duplicates(rows, task), data.test_rows)), data.test)
+
+
 def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
     """The user's own files or Hub data sets."""
     data = experiment.data
@@ -66,8 +78,7 @@ def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
     base = Path(experiment.base)
 
     def examples(source: str, split: str) -> list[Example]:
-        rows = read_rows(source, split=split, base=base)
-        return to_examples(_converted(rows, known, data.columns), task, columns)
+        return read_examples(source, split, base, known or task, columns)
 
     train = drop_duplicates(examples(data.train, data.train_split), task)
     if data.test is not None:
@@ -75,6 +86,16 @@ def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
         return _corpus(task, train, _sample(test, data.test_rows), f"{data.train} and {data.test}")
     wanted = data.test_rows or len(train) // 4
     return _take_test(task, train, wanted, data.train)
+
+
+def read_examples(source: str, split: str, base: Path, task: Task | BuiltIn, columns: ColumnMap) -> list[Example]:
+    """Read the examples of one file or Hub data set, in order. Rows of a built-in task may stand in its published form.
+
+    Raises DataError that names file, row and field.
+    """
+    known = None if isinstance(task, Task) else task
+    rows = _converted(read_rows(source, split=split, base=base), known, columns.columns)
+    return to_examples(rows, task if isinstance(task, Task) else task.task, columns)
 
 
 def _development(corpus: Corpus, wanted: int) -> Corpus:

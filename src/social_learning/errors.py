@@ -40,6 +40,10 @@ class TeachingError(SocialLearningError):
     """Teaching ended without a lesson: no teacher had anything left to send after its guards."""
 
 
+class ServingError(UserError):
+    """A teacher cannot be served: its socket, its outbox or its account is not as it must be."""
+
+
 class MessageError(SocialLearningError):
     """Something that came in is no message of ours. The text never repeats what came in."""
 

@@ -16,7 +16,7 @@ from social_learning.endpoints import loader
 from social_learning.errors import TeachingError
 from social_learning.evaluation import evaluate
 from social_learning.folders import cache_folder
-from social_learning.guards import Guard, MinDistance, NoCopies, NoSharedItems, PlainText
+from social_learning.guards import guards_for
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.owner import OwnerReports
@@ -155,19 +155,10 @@ def teacher_for(
     departed: Callable[[Departure], None] | None = None,
 ) -> Teacher:
     """Put a teacher before a silo. Only the `original` baseline may send private examples word for word."""
-    guards: list[Guard] = [PlainText()]
-    if arm.teachers.no_copies:
-        guards.append(NoCopies())
-    if arm.teachers.min_distance:
-        guards.append(MinDistance(arm.teachers.min_distance))
-    if arm.teachers.no_shared_numbers:
-        guards.append(NoSharedItems("numbers"))
-    if arm.teachers.no_shared_names:
-        guards.append(NoSharedItems("names"))
     return Teacher(
         silo,
         models.get(arm.teachers.model, silo.name, arm.teachers.options()),
-        guards=guards,
+        guards=guards_for(arm.teachers),
         seed=child_seed(experiment.seed, "teacher", silo.name, repeat),
         allow_originals=arm.method == "original",
         detector=detector(experiment.privacy.detector),

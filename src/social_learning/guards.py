@@ -205,6 +205,40 @@ class PlainText:
             return None
 
 
+class GuardTable(Protocol):
+    """The settings that choose guards, as experiment files and policies have them."""
+
+    @property
+    def no_copies(self) -> bool:
+        """Whether verbatim copies are dropped."""
+
+    @property
+    def min_distance(self) -> float:
+        """The least distance; 0 turns the guard off."""
+
+    @property
+    def no_shared_numbers(self) -> bool:
+        """Whether what holds a number of the silo is dropped."""
+
+    @property
+    def no_shared_names(self) -> bool:
+        """Whether what holds a name of the silo is dropped."""
+
+
+def guards_for(table: GuardTable) -> list[Guard]:
+    """Return the guards that settings ask for, in the order they are applied; `plain_text` is always among them."""
+    guards: list[Guard] = [PlainText()]
+    if table.no_copies:
+        guards.append(NoCopies())
+    if table.min_distance:
+        guards.append(MinDistance(table.min_distance))
+    if table.no_shared_numbers:
+        guards.append(NoSharedItems("numbers"))
+    if table.no_shared_names:
+        guards.append(NoSharedItems("names"))
+    return guards
+
+
 Item = TypeVar("Item", Example, str)
 
 

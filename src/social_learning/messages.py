@@ -99,13 +99,17 @@ class RequestInstruction(_Frozen):
     top_p: float = Field(default=0.95, gt=0, le=1)
 
 
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+"""How many items of a reply something happened to."""
+
+
 class GuardResult(_Frozen):
     """What one guard did to one reply: how many items it let pass, changed, and dropped."""
 
     guard: str
-    passed: int = Field(ge=0)
-    mended: int = Field(default=0, ge=0)
-    dropped: int = Field(default=0, ge=0)
+    passed: Count
+    mended: Count = 0
+    dropped: Count = 0
 
 
 class _Reply(_Frozen):
@@ -119,7 +123,7 @@ class ReplyExamples(_Reply):
 
     kind: Literal["examples"] = "examples"
     examples: tuple[Example, ...]
-    discarded: dict[str, int] = Field(default_factory=dict)
+    discarded: dict[str, Count] = Field(default_factory=dict)
 
 
 class ReplyVote(_Reply):
@@ -141,7 +145,7 @@ class ReplyInstruction(_Reply):
 
     kind: Literal["instruction"] = "instruction"
     instruction: str | None
-    discarded: dict[str, int] = Field(default_factory=dict)
+    discarded: dict[str, Count] = Field(default_factory=dict)
 
 
 Request = Annotated[
@@ -149,13 +153,66 @@ Request = Annotated[
 ]
 Reply = Annotated[ReplyExamples | ReplyVote | ReplyGrades | ReplyInstruction, Field(discriminator="kind")]
 
-Message = TypeVar("Message", Request, Reply)
+Refusal = Literal[
+    "unreadable",
+    "not_allowed",
+    "over_request_cap",
+    "over_run_cap",
+    "over_ever_cap",
+    "other_request",
+    "cannot",
+    "failed",
+    "too_large",
+]
+"""Why a teacher of its own sends no reply: the only words of an error that cross; docs/teachers.md explains each."""
+
+NAME_FORM = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME_FORM)]
+"""A name that is safe in a file name and in a log."""
+
+ENQUIRY_BYTES = 4 * 2**20
+"""The longest enquiry that a teacher reads; a vote carries the candidates of all teachers."""
+
+RESPONSE_BYTES = 2**18
+"""The longest response that a student reads."""
+
+
+class Enquiry(_Frozen):
+    """A request on its way to a teacher of its own: of which run, under which id, for which repeat.
+
+    Run and id together name the request: asked again, a teacher sends what it sent before.
+    """
+
+    run: Name
+    id: Name
+    repeat: int = Field(ge=0, le=1_000_000)
+    request: Request
+
+
+class Response(_Frozen):
+    """What comes back for an enquiry: a reply, or a refusal."""
+
+    run: str = ""
+    id: str = ""
+    reply: Reply | None = None
+    refused: Refusal | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.reply is None) == (self.refused is None):
+            raise ValueError("either a reply or a refusal")
+        return self
+
+
+Message = TypeVar("Message", Request, Reply, Enquiry, Response)
 
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
+_ENQUIRY: TypeAdapter[Enquiry] = TypeAdapter(Enquiry)
+_RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
 
 
-def to_json(message: Request | Reply) -> str:
+def to_json(message: Request | Reply | Enquiry | Response) -> str:
     """Return the canonical JSON of a message: one line, fields in the order they are declared, no blanks."""
     return message.model_dump_json()
 
@@ -168,6 +225,16 @@ def request_from_json(text: str | bytes) -> Request:
 def reply_from_json(text: str | bytes) -> Reply:
     """Read a reply; raises MessageError, which never repeats the input."""
     return _read(_REPLY, text, "reply")
+
+
+def enquiry_from_json(text: str | bytes) -> Enquiry:
+    """Read an enquiry; raises MessageError, which never repeats the input."""
+    return _read(_ENQUIRY, text, "enquiry")
+
+
+def response_from_json(text: str | bytes) -> Response:
+    """Read a response; raises MessageError, which never repeats the input."""
+    return _read(_RESPONSE, text, "response")
 
 
 def _read(adapter: TypeAdapter[Message], text: str | bytes, what: str) -> Message:

@@ -20,6 +20,8 @@ def check(experiment: Experiment, corpus: Corpus) -> None:
 
     Raises DataError or ConfigError.
     """
+    if experiment.remote is not None:
+        raise ConfigError("[remote]: these teachers have silos of their own; only `run` works with them")
     for arm in experiment.resolved_arms():
         check_settings(arm, corpus.task)
         per_silo = len(corpus.train) // arm.teachers.count
@@ -68,7 +70,8 @@ def check_models(experiment: Experiment, arms: Sequence[Arm], task: Task, models
     """
     for arm in {arm.name: arm for arm in arms}.values():
         for table, needs in ((arm.teachers, _teachers_need), (arm.student, _student_needs)):
-            if arm.method in ("zero-shot", "manual", "original") and table is arm.teachers:
+            unused = experiment.remote is not None or arm.method in ("zero-shot", "manual", "original")
+            if unused and table is arm.teachers:
                 continue
             if not is_remote(experiment, table.model):
                 continue

@@ -8,6 +8,7 @@ from social_learning.config import Arm, GenerationTable
 from social_learning.protocols.base import Protocol
 from social_learning.protocols.baselines import manual_instruction, nothing, original_examples
 from social_learning.protocols.candidates import Generation
+from social_learning.protocols.cohorts import cohort_examples
 from social_learning.protocols.examples import random_examples, voted_examples
 from social_learning.protocols.instruction import one_instruction
 from social_learning.task import Task
@@ -26,7 +27,8 @@ def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.
         return original_examples(task, teachers, shots, rng)
     if arm.method == "instruction":
         return one_instruction(task, teachers, arm.instruction.shots, arm.instruction.samples, rng)
-    aggregate = random_examples if arm.method == "generated" else voted_examples
+    at_once = random_examples if arm.generation.cohort is None else cohort_examples
+    aggregate = at_once if arm.method == "generated" else voted_examples
     return aggregate(task, teachers, shots, generation(arm.generation, task), rng)
 
 
@@ -54,6 +56,7 @@ def generation(table: GenerationTable, task: Task) -> Generation:
         lessons=table.lessons or (LESSONS if ours else 1),
         questions=table.questions,
         vote_by=table.vote_by,
+        cohort=table.cohort,
     )
 
 

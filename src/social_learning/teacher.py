@@ -65,7 +65,8 @@ class Teacher:
 
     `seed` fixes every choice the teacher makes: the same request gets the same reply. A teacher sends private examples
     word for word only if built with `allow_originals`, which exists for the baseline and the positive control.
-    `departed` is told, on the silo's side, of every example and instruction that leaves, and what it came from.
+    `departed` is told, on the silo's side, of every example and instruction that leaves, and what it came from. With
+    `whole_grades` it grades by no fewer held-out examples than are asked for: a grade by one tells about that one.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Teacher:
         allow_originals: bool = False,
         detector: Detector | None = None,
         departed: Callable[[Departure], None] | None = None,
+        whole_grades: bool = False,
     ) -> None:
         self.name = silo.name
         self._silo = silo
@@ -88,6 +90,7 @@ class Teacher:
         self._allow_originals = allow_originals
         self._private = Private(silo.task, silo.everything, detector)
         self._departed = departed
+        self._whole_grades = whole_grades
 
     def __repr__(self) -> str:
         return f"Teacher({self.name!r}, {self._silo!r}, model {self._model.name!r})"
@@ -115,6 +118,7 @@ class Teacher:
     # Examples
 
     def _answer_examples(self, request: RequestExamples) -> ReplyExamples:
+        self._check(request)
         rng = generator(self._seed, request.kind, request.round)
         shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
         discarded = Counter[str]()
@@ -141,11 +145,16 @@ class Teacher:
             discarded=dict(sorted((+discarded).items())),
         )
 
+    def _check(self, request: RequestExamples) -> None:
+        """Whether the task allows what is asked, told before the model works for it."""
+        if request.way == "label-first" and not self._task.can_label_first:
+            raise ModelError(f"task {self._task.name!r} cannot be told label first: its answer has no line of its own")
+        if request.self_check and not self._task.labels:
+            raise ModelError(f"self-check needs a task with labels, and task {self._task.name!r} has none")
+
     def _drafts(self, request: RequestExamples, shots: Sequence[Example], discarded: Counter[str]) -> list[Draft]:
         """Sample continuations and read examples from them; malformed and repeated ones are discarded."""
         labels: Sequence[str | None] = self._task.labels if request.way == "label-first" else (None,)
-        if labels != (None,) and not self._task.can_label_first:
-            raise ModelError(f"task {self._task.name!r} cannot be told label first: its answer has no line of its own")
         prompts = [
             new_example_prompt(self._task, shots) if label is None else label_first_prompt(self._task, shots, label)
             for label in labels
@@ -238,8 +247,6 @@ class Teacher:
         """Whether this teacher's model, as a student of its own private shots, gives each new example the label it
         carries.
         """
-        if not self._task.labels:
-            raise ModelError(f"self-check needs a task with labels, and task {self._task.name!r} has none")
         judge = Student(self._model, Lesson(task=self._task, examples=tuple(shots)))
         answers = judge.answers([example.fields for example in examples])
         return [answer == example.answer for answer, example in zip(answers, examples, strict=True)]
@@ -295,6 +302,11 @@ class Teacher:
 
     def _answer_grades(self, request: RequestGrades) -> ReplyGrades:
         """Grade lessons by the held-out examples; see RequestGrades."""
+        if self._whole_grades and len(self._silo.held_out) < request.questions:
+            raise DataError(
+                f"silo {self.name!r} holds out {len(self._silo.held_out)} examples, grades by {request.questions} were asked for: "
+                "hold out more, or leave grades out of the policy"
+            )
         lessons = [[request.candidates[place] for place in lesson] for lesson in request.lessons]
         grades = self._judge.grades(lessons, request.questions, request.by)
         return ReplyGrades(teacher=self.name, round=request.round, grades=tuple(round(grade, 4) for grade in grades))

@@ -9,12 +9,17 @@ from social_learning.cli.audits import audit
 from social_learning.cli.experiments import demo, report, run
 from social_learning.cli.lessons import ask, export
 from social_learning.cli.models import doctor
+from social_learning.cli.outboxes import outbox
 from social_learning.cli.reproductions import reproduce
 from social_learning.cli.tasks import tasks
+from social_learning.cli.teachers import teacher
 from social_learning.errors import BudgetError, EndpointError, SocialLearningError, UserError
 
 COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks, doctor)
 """In the order of the help page."""
+
+GROUPS = {"teacher": teacher, "outbox": outbox}
+"""Commands with commands of their own."""
 
 SEE_TO_IT = (
     ": see that the endpoint runs and base_url is right, then give the same command again; finished calls are kept"
@@ -28,6 +33,8 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
-from social_learning.config import Experiment, load_experiment
+from social_learning.config import Experiment, cells_of, load_experiment
 from social_learning.dry_run import Estimate, dry_run
 from social_learning.endpoints import is_remote, models_of, price_remarks
 from social_learning.experiment import run as run_experiment
 from social_learning.live import Live
 from social_learning.models.base import Usage
+from social_learning.remote import attendance_lines, learn, socket_carrier
 from social_learning.report import load_result, show_result, write_report
 from social_learning.report.numbers import price
 from social_learning.results import Result
@@ -66,8 +67,13 @@ def report(
 
 def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: bool) -> Result:
     with Live(Console(stderr=True)) as live:
-        result = run_experiment(experiment, out, data=data, watch=live)
+        if experiment.remote is None:
+            result = run_experiment(experiment, out, data=data, watch=live)
+        else:
+            result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live)
     _show(result, as_json)
+    for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
+        typer.echo(line, err=True)
     return result
 
 

@@ -4,7 +4,8 @@ This is the formal definition of the paper (arXiv 2312.11441, appendix A). It sa
 the same generator is driven over objects in this process or over a network.
 """
 
-from collections.abc import Generator, Mapping
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from social_learning.errors import TeachingError
@@ -40,13 +41,22 @@ def example_replies(replies: Replies, task: Task) -> list[ReplyExamples]:
     return checked
 
 
-def why_nothing(replies: list[ReplyExamples] | list[ReplyInstruction]) -> str:
+def why_nothing(replies: Sequence[ReplyExamples | ReplyInstruction]) -> str:
     """Say in words what was discarded and dropped on the teachers' side."""
-    counts: dict[str, int] = {}
+    return in_words(reasons(replies))
+
+
+def reasons(replies: Sequence[ReplyExamples | ReplyInstruction]) -> Counter[str]:
+    """Count what was discarded and dropped on the teachers' side, by reason and by guard."""
+    counts = Counter[str]()
     for reply in replies:
-        for reason, count in reply.discarded.items():
-            counts[reason] = counts.get(reason, 0) + count
+        counts.update(reply.discarded)
         for guard in reply.guards:
-            counts[guard.guard] = counts.get(guard.guard, 0) + guard.dropped
+            counts[guard.guard] += guard.dropped
+    return counts
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Say such counts in words."""
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()) if count)
     return f"discarded: {told}" if told else "nothing was discarded"

@@ -18,6 +18,7 @@ class Generation:
 
     `balanced` picks about equally many examples of each label, labels in turn. `lessons` is how many whole lessons are picked,
     of which teachers grade the best one, by `questions` held-out examples each. `vote_by`: see RequestVote and RequestGrades.
+    `cohort`: how many teachers are asked at a time, see `cohort_examples`; None for all of them.
     """
 
     shots: int
@@ -33,6 +34,7 @@ class Generation:
     lessons: int = 1
     questions: int = 8
     vote_by: Literal["likelihood", "answers"] = "likelihood"
+    cohort: int | None = None
 
     def request(self, round: int) -> RequestExamples:
         """Return the request of a round."""

@@ -10,7 +10,7 @@ from social_learning.lesson import Lesson
 from social_learning.messages import ReplyExamples, ReplyVote, RequestVote
 from social_learning.protocols.base import Ask, Protocol, Replies, example_replies, why_nothing
 from social_learning.protocols.candidates import Candidate, Generation, candidates_of, pick, without_repeats
-from social_learning.protocols.grading import best_lesson
+from social_learning.protocols.grading import best_lesson, has_choice
 from social_learning.task import Task
 
 MAX_ROUNDS = 6
@@ -32,8 +32,8 @@ def random_examples(
         heard.extend(example_replies(replies, task))
         pool = without_repeats(task, pool + candidates_of(task, replies))
         chosen = pick(task, pool, count, generation.balanced, rng) if len(pool) >= count else []
-        if len(chosen) == count:
-            return _lesson(task, (yield from best_lesson(task, pool, count, teachers, generation, rng, round + 1)))
+        if len(chosen) == count and has_choice(pool, count, generation, round + 1):
+            return lesson_of(task, (yield from best_lesson(task, pool, count, teachers, generation, rng, round + 1)))
     raise TeachingError(
         f"{len(teachers)} teachers sent {len(pool)} usable examples in {MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{why_nothing(heard)}"
@@ -63,7 +63,7 @@ def voted_examples(
         votes = yield Ask(ballot, tuple(teachers))
         chosen.append(fresh[_winner(votes, len(fresh), rng)])
         if len(chosen) == count:
-            return _lesson(task, chosen)
+            return lesson_of(task, chosen)
     raise TeachingError(
         f"{len(teachers)} teachers agreed on {len(chosen)} examples in {count + MAX_ROUNDS} rounds, the lesson needs {count}; "
         f"{why_nothing(heard)}"
@@ -87,7 +87,8 @@ def _winner(votes: Replies, candidates: int, rng: np.random.Generator) -> int:
     return int(rng.choice(np.flatnonzero(tally == tally.max())))
 
 
-def _lesson(task: Task, chosen: Sequence[Candidate]) -> Lesson:
+def lesson_of(task: Task, chosen: Sequence[Candidate]) -> Lesson:
+    """Return the lesson of the candidates chosen."""
     return Lesson(
         task=task,
         examples=tuple(candidate.example for candidate in chosen),

@@ -4,6 +4,7 @@ Half of the lessons are drawn at random. Their grades tell what single examples 
 by that, in two turns. Only grades leave the silos.
 """
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
@@ -16,14 +17,24 @@ from social_learning.task import Task
 
 Lessons = list[list[Candidate]]
 
+CHOICE = 3
+"""So many times as many candidates as a lesson has are wanted, and so many rounds are spent on them at most: lessons that share
+most of their examples get much the same grades.
+"""
+
 TRIMMED = 1 / 8
-"""This share of a lesson's grades is left out at either end."""
+"""This share of a lesson's grades is left out at either end, rounded up; at least one is left."""
 
 SHRINKAGE = 2.0
 """The penalty of the ridge regression, in lessons: what stands in few lessons is taken for an average example."""
 
 NOISE = 0.5
 """How much chance there is in later turns: its standard deviation, in those of the examples' worth."""
+
+
+def has_choice(pool: Sequence[Candidate], count: int, generation: Generation, rounds: int) -> bool:
+    """Whether candidates, after so many rounds, are enough to make different lessons of; without grades they need not be."""
+    return generation.lessons == 1 or len(pool) >= CHOICE * count or rounds >= CHOICE
 
 
 def best_lesson(
@@ -38,8 +49,9 @@ def best_lesson(
     """Have teachers grade `generation.lessons` lessons of `count` candidates each, and return the best one; a single lesson is
     graded by nobody. Requests are numbered from `round`.
 
-    Only teachers that graded all lessons count. For each lesson, an eighth of its grades at either end is left out: one teacher
-    among eight cannot push a lesson. Raises TeachingError where no teacher graded all.
+    Only teachers that graded all lessons count. For each lesson, an eighth of its grades at either end is left out, one at least:
+    from three graders on, one alone cannot push a lesson beyond what others gave it. Raises TeachingError where no teacher
+    graded all.
     """
     later = generation.lessons // 4
     lessons = [pick(task, pool, count, generation.balanced, rng) for _ in range(max(1, generation.lessons - 2 * later))]
@@ -82,7 +94,7 @@ def _trimmed(grades: Mapping[str, Sequence[float]]) -> np.ndarray:
     """The trimmed mean of each lesson's grades."""
     if not grades:
         raise TeachingError("no teacher graded the lessons")
-    left_out = int(TRIMMED * len(grades))
+    left_out = min((len(grades) - 1) // 2, math.ceil(TRIMMED * len(grades)))
     rows = np.sort(list(grades.values()), axis=0)
     return np.mean(rows[left_out : len(rows) - left_out], axis=0, dtype=float)  # type: ignore[no-any-return]
 

@@ -168,9 +168,12 @@ def _facts(manifest: Manifest, result: Result, arms: Sequence[Arm]) -> dict[str,
     splits = " or ".join(dict.fromkeys(SPLITS[arm.teachers.split] for arm in asking))
     models = ", ".join(dict.fromkeys(arm.teachers.model for arm in asking))
     examples = f"{data['train_examples']:,} examples " if isinstance(data.get("train_examples"), int) else ""
+    teachers = f"{counts} silos; {examples}split {splits}; model {models}"
+    if manifest.experiment.remote is not None:
+        teachers = f"{numbers.count(len(manifest.experiment.teacher_names), 'teacher')} of their own"
     rows, repeats = result.arms[0].test_rows, max(arm.repeats for arm in result.arms)
     return {
-        "Teachers": f"{counts} silos; {examples}split {splits}; model {models}" if asking else "none asked",
+        "Teachers": teachers if asking else "none asked",
         "Student": f"model {', '.join(dict.fromkeys(arm.student.model for arm in arms))}",
         "Test": f"{numbers.count(rows, 'row')}, {numbers.count(repeats, 'repeat')}",
     }

@@ -9,6 +9,7 @@ from social_learning.errors import TeachingError
 from social_learning.lesson import Lesson
 from social_learning.messages import Reply, Request
 from social_learning.protocols.base import Ask, Protocol
+from social_learning.transports.rounds import drive_rounds
 
 
 class Answers(Interface):
@@ -46,13 +47,7 @@ def drive(
     `together` runs the teachers of a round. `progress` is told (teachers that have answered, teachers asked) within
     each round; calls may come from any thread.
     """
-    try:
-        ask = next(protocol)
-        while True:
-            ask = protocol.send(_round(ask, teachers, sent, progress, together))
-    except StopIteration as end:
-        lesson: Lesson = end.value
-        return lesson
+    return drive_rounds(protocol, lambda ask: _round(ask, teachers, sent, progress, together))
 
 
 def drive_all(

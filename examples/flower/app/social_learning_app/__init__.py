@@ -1,0 +1,1 @@
+"""The app as it is bundled: two names, and no data."""

@@ -1,0 +1,5 @@
+"""The ServerApp: the student."""
+
+from social_learning.flower.server import app
+
+__all__ = ["app"]

@@ -1,0 +1,1 @@
+"""Tests, as a package: some of them share helpers."""
