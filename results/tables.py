@@ -1,6 +1,6 @@
 """Puts the measured results into the docs: between `<!-- results/NAME -->` and `<!-- end -->`, the table of results/NAME;
 `audits/NAME` is the table of its audits, `closeness/NAME` of how close what left the silos is to them, `reproduced/TABLE/TASK`
-one task's part of a table that `reproduce` wrote into results/TABLE.
+one task's part of a table that `reproduce` wrote into results/reproduced.
 
     .venv/bin/python results/tables.py
 
@@ -108,8 +108,8 @@ def closeness(folder: Path) -> str:
 
 
 def reproduced(folder: Path) -> str:
-    """Return the Markdown table of one task in a reproduced table, beside the paper's figures; p is against the line named there."""
-    table = json.loads((folder.parent / f"{folder.parent.name}.json").read_text())
+    """Return the Markdown table of one task's part of a reproduced table, beside the paper's figures."""
+    table = json.loads((ROOT / "results" / "reproduced" / f"{folder.parent.name}.json").read_text())
     lines = []
     for row in table["rows"]:
         if row["task"] != folder.name or row["value"] is None:
@@ -125,7 +125,7 @@ def reproduced(folder: Path) -> str:
                 f"{row['repeats']} × {row['rows']}",
             )
         )
-    return markdown(("arm", "shots", "accuracy, %", "p, to original", "paper", "repeats × rows"), lines)
+    return markdown(("arm", "shots", "accuracy, %", "p", "paper", "repeats × rows"), lines)
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
