@@ -471,10 +471,12 @@ def test_an_instruction_of_another_kind_is_refused() -> None:
 # Baselines
 
 
-@pytest.mark.parametrize(("protocol", "instruction"), [(nothing, ""), (manual_instruction, TASK.instruction)])
-def test_baselines_without_teachers_ask_nobody(protocol: type, instruction: str) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "instruction"), [(nothing(TASK), ""), (manual_instruction(TASK, "Do so."), "Do so.")]
+)
+def test_baselines_without_teachers_ask_nobody(protocol: Protocol, instruction: str) -> None:
     with pytest.raises(StopIteration) as end:
-        next(protocol(TASK))
+        next(protocol)
     assert end.value.value == Lesson(task=TASK, instruction=instruction)
 
 

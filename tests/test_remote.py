@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from social_learning.config import parse_experiment
+from social_learning.corpus import load_test
 from social_learning.errors import ConfigError, ModelError, RunFolderError, TeachingError
 from social_learning.experiment import run
+from social_learning.lesson import Lesson
 from social_learning.models.base import Capabilities
 from social_learning.models.fakes import MixerModel
 from social_learning.remote import attendance_lines, learn, socket_carrier
@@ -47,6 +49,23 @@ def test_lessons_are_those_of_teachers_in_one_process_byte_for_byte(carrier: Des
     assert [arm.accuracy for arm in here.arms] == [arm.accuracy for arm in there.arms]
     log = (tmp_path / "here" / "cells" / "voted-n4-r0" / "messages.jsonl").read_bytes()
     assert log == (tmp_path / "there" / "cells" / "voted-n4-r0" / "messages.jsonl").read_bytes()
+
+
+def test_a_remote_run_takes_a_manual_arms_own_instruction(carrier: DeskCarrier, tmp_path: Path) -> None:
+    arms = {"zero-shot": {}, "noted": {"method": "manual", "instruction": {"text": "Say spam or not spam."}}}
+    learn(short(**REMOTE, arms=arms), carrier, tmp_path / "run")
+    assert Lesson.load(tmp_path / "run" / "cells" / "noted-r0").instruction == "Say spam or not spam."
+    assert not carrier.carried
+
+
+def test_development_rows_take_the_place_of_a_test_file_of_ones_own(tmp_path: Path) -> None:
+    for name, count in (("train", 8), ("test", 3)):
+        rows = [{"text": f"{name} {n}", "answer": "spam" if n % 2 else "not spam"} for n in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {"train": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl")}
+    assert [e.fields["text"].split()[0] for e in load_test(short(data=data)).test] == ["test"] * 3
+    held = load_test(short(data={**data, "development": 2}))
+    assert [e.fields["text"].split()[0] for e in held.test] == ["train"] * 2
 
 
 class Mute(MixerModel):

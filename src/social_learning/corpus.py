@@ -60,7 +60,7 @@ def _whole(experiment: Experiment, root: Path | None) -> Corpus:
 def load_test(experiment: Experiment, root: Path | None = None) -> Corpus:
     """Read only what students are tested on: training rows are elsewhere, or not looked at. Raises as `load_corpus` does."""
     data = experiment.data
-    if data.test is None:
+    if data.test is None or data.development is not None:
         return replace(load_corpus(experiment, root), train=())
     known = built_in(experiment.task) if isinstance(experiment.task, str) else experiment.task
     task = known if isinstance(known, Task) else known.task

@@ -14,9 +14,11 @@ from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.endpoints import loader
 from social_learning.errors import TeachingError
-from social_learning.evaluation import evaluate
+from social_learning.evaluation import Evaluation, evaluate
 from social_learning.folders import cache_folder
 from social_learning.guards import guards_for
+from social_learning.lesson import Lesson
+from social_learning.models.base import LanguageModel
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.owner import OwnerReports
@@ -119,22 +121,13 @@ def teach_and_test(
     folder.depends_on(f"models of {arm.name}", {"teachers": teacher_model.identity, "student": student_model.identity})
 
     used, started = models.usage(), time.perf_counter()
-    told = task.variant(instruction=arm.instruction.text) if arm.instruction.text else task
-    teaching = protocol(arm, told, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
+    teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
     lesson = drive(
         teaching, teachers, folder.messages(key), lambda n, of: watch.step(f"{name}: teachers", n, of), models.together
     )
     taught, between = models.usage(), time.perf_counter()
 
-    student = Student(
-        student_model,
-        lesson,
-        answer_by=arm.student.answer_by,
-        calibrate=arm.student.calibrate,
-        seed=child_seed(experiment.seed, "student", key.repeat),
-    )
-    watch.step(f"{name}: test rows", 0, len(corpus.test))
-    evaluation = evaluate(student, task, corpus.test, lambda n, of: watch.step(f"{name}: test rows", n, of))
+    evaluation = examine(experiment, arm, key, corpus, student_model, lesson, watch)
     answered, ended = models.usage(), time.perf_counter()
 
     cell = Cell(key, evaluation, taught - used, answered - taught, between - started, ended - between)
@@ -144,6 +137,22 @@ def teach_and_test(
     owners.keep(name, {silo.name: closest_pair([d for d in left if d.teacher == silo.name]) for silo in silos})
     folder.finish(cell, lesson, closeness, original=arm.method == "original")
     return cell
+
+
+def examine(
+    experiment: Experiment, arm: Arm, key: CellKey, corpus: Corpus, model: LanguageModel, lesson: Lesson, watch: Watch
+) -> Evaluation:
+    """Have a student with a lesson answer the test rows of a cell, and grade the answers."""
+    student = Student(
+        model,
+        lesson,
+        answer_by=arm.student.answer_by,
+        calibrate=arm.student.calibrate,
+        seed=child_seed(experiment.seed, "student", key.repeat),
+    )
+    told = f"{key.name}: test rows"
+    watch.step(told, 0, len(corpus.test))
+    return evaluate(student, corpus.task, corpus.test, lambda n, of: watch.step(told, n, of))
 
 
 def teacher_for(

@@ -22,7 +22,7 @@ def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.
     if arm.method == "zero-shot":
         return nothing(task)
     if arm.method == "manual":
-        return manual_instruction(task)
+        return manual_instruction(task, arm.instruction.text or task.instruction)
     if arm.method == "original":
         return original_examples(task, teachers, shots, rng)
     if arm.method == "instruction":

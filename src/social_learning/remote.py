@@ -16,8 +16,7 @@ from pathlib import Path
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_test
 from social_learning.errors import ConfigError, RunFolderError
-from social_learning.evaluation import evaluate
-from social_learning.experiment import default_folder, facts, pool_for
+from social_learning.experiment import default_folder, examine, facts, pool_for
 from social_learning.models.base import Usage
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
@@ -27,8 +26,7 @@ from social_learning.recipes import protocol
 from social_learning.records import RunFolder, read_json, write_file
 from social_learning.report import write_report
 from social_learning.results import Cell, CellKey, Result, summarise
-from social_learning.seeds import child_seed, generator
-from social_learning.student import Student
+from social_learning.seeds import generator
 from social_learning.transports.carrier import Carrier
 from social_learning.transports.remote import Attendance, Place, RemoteRounds
 from social_learning.transports.reply_log import ReplyLog
@@ -123,15 +121,7 @@ def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
     rounds.end()
     used, between = setting.models.usage(), time.perf_counter()
 
-    student = Student(
-        model,
-        lesson,
-        answer_by=arm.student.answer_by,
-        calibrate=arm.student.calibrate,
-        seed=child_seed(experiment.seed, "student", key.repeat),
-    )
-    watch.step(f"{key.name}: test rows", 0, len(setting.corpus.test))
-    evaluation = evaluate(student, task, setting.corpus.test, lambda n, of: watch.step(f"{key.name}: test rows", n, of))
+    evaluation = examine(experiment, arm, key, setting.corpus, model, lesson, watch)
     answered, ended = setting.models.usage(), time.perf_counter()
 
     # What teachers' models computed is known to their owners only.

@@ -9,7 +9,7 @@ from pathlib import Path
 from flwr.app import Context, Message
 
 from social_learning.config import Experiment, load_experiment
-from social_learning.flower.letters import ENQUIRY, MISSING, RESPONSE, TEACHER, content, text_of
+from social_learning.flower.letters import ENQUIRY, RESPONSE, TEACHER, content, text_of
 from social_learning.guards import guards_for
 from social_learning.messages import Response, enquiry_from_json, to_json
 from social_learning.models.base import LanguageModel
@@ -23,14 +23,11 @@ from social_learning.teacher import Teacher
 
 def carry(message: Message, context: Context) -> Message:
     """Answer an enquiry from the node's silo."""
-    try:
-        enquiry = enquiry_from_json(text_of(message, ENQUIRY) or "")
-        teacher = _teacher(_experiment_of(context), _data_of(context), _number_of(context), enquiry.repeat)
-        reply = teacher.answer(enquiry.request)
-        answer = content(RESPONSE, to_json(Response(run=enquiry.run, id=enquiry.id, reply=reply)))
-    except Exception:
-        answer = content(MISSING, "failed")
-    return Message(answer, reply_to=message)
+    enquiry = enquiry_from_json(text_of(message, ENQUIRY) or "")
+    teacher = _teacher(_experiment_of(context), _data_of(context), _number_of(context), enquiry.repeat)
+    reply = teacher.answer(enquiry.request)
+    response = to_json(Response(run=enquiry.run, id=enquiry.id, reply=reply))
+    return Message(content(RESPONSE, response), reply_to=message)
 
 
 def say_who(message: Message, context: Context) -> Message:

@@ -18,10 +18,10 @@ def nothing(task: Task) -> Protocol:
     return Lesson(task=task)
 
 
-def manual_instruction(task: Task) -> Protocol:
-    """Give the task's hand-written instruction."""
+def manual_instruction(task: Task, instruction: str) -> Protocol:
+    """Give a hand-written instruction."""
     yield from ()
-    return Lesson(task=task, instruction=task.instruction)
+    return Lesson(task=task, instruction=instruction)
 
 
 def original_examples(task: Task, teachers: Sequence[str], count: int, rng: np.random.Generator) -> Protocol:

@@ -96,7 +96,8 @@ def _trimmed(grades: Mapping[str, Sequence[float]]) -> np.ndarray:
         raise TeachingError("no teacher graded the lessons")
     left_out = min((len(grades) - 1) // 2, math.ceil(TRIMMED * len(grades)))
     rows = np.sort(list(grades.values()), axis=0)
-    return np.mean(rows[left_out : len(rows) - left_out], axis=0, dtype=float)  # type: ignore[no-any-return]
+    trimmed: np.ndarray = rows[left_out : len(rows) - left_out].mean(axis=0)
+    return trimmed
 
 
 def _worth(pool: Sequence[Candidate], lessons: Lessons, grades: np.ndarray) -> np.ndarray:
