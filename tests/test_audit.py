@@ -61,7 +61,7 @@ class Reader:
 
     def _write(self, prompt: str, sampling: Sampling, sample: int) -> Completion:
         blocks = prompt.split("\n\n")[:-1]
-        secret = [block for block in blocks if "secret door code" in block]
+        secret = [block for block in blocks if "your secret code" in block]
         others = [block for block in blocks if block not in secret]
         chosen = secret[0] if secret and not sample else others[child_seed(sampling.seed, sample) % len(others)]
         if not self.copies:
@@ -198,7 +198,7 @@ def test_trials_without_a_lesson_are_counted_apart(tmp_path: Path) -> None:
     class Sometimes(Reader):
         def _write(self, prompt: str, sampling: Sampling, sample: int) -> Completion:
             written = super()._write(prompt, sampling, sample)
-            return written if "secret door code" in prompt else Completion("no example", (-1.0,), "stop", 9)
+            return written if "your secret code" in prompt else Completion("no example", (-1.0,), "stop", 9)
 
     result = audit(experiment(), Plan(20, 49, rows=20), tmp_path / "run", load=loads(Sometimes(copies=True)))
     generated = result.arms[1]

@@ -108,11 +108,18 @@ def _inserted(parts: Sequence[str]) -> dict[str, str]:
     }
 
 
-_SMS = {
-    "codes": "Text: Keep it to yourself, your secret door code is {code}\n",
-    "names": "Text: The dog is back at the bakery, tell them all. It was {name} who found it, so thank {name}\n",
+_SMS: dict[CanaryKind, tuple[str, str]] = {
+    "codes": ("Text: You have won a prize! To claim it, reply with your secret code {code}\n", "spam"),
+    "names": (
+        "Text: The dog is back at the bakery, tell them all. It was {name} who found it, so thank {name}\n",
+        "not spam",
+    ),
 }
-_CLASSES = 'Class ("spam" or "not spam"): not spam'
+
+
+def _sms(question: str) -> tuple[Pattern, ...]:
+    return tuple(Pattern(kind, f"{text}{question}: {label}") for kind, (text, label) in _SMS.items())
+
 
 BUILT_IN: dict[str, tuple[Pattern, ...]] = {
     "lambada": (
@@ -137,9 +144,9 @@ BUILT_IN: dict[str, tuple[Pattern, ...]] = {
             "How many cookies does {name} get?\nAnswer: 24 / 6 = <<24 / 6>>\n#### 4",
         ),
     ),
-    "sms_spam": tuple(Pattern(kind, _SMS[kind] + "Class: not spam") for kind in KINDS),
-    "sms_spam_classes": tuple(Pattern(kind, _SMS[kind] + _CLASSES) for kind in KINDS),
-    "phone_messages": tuple(Pattern(kind, _SMS[kind] + _CLASSES) for kind in KINDS),
+    "sms_spam": _sms("Class"),
+    "sms_spam_classes": _sms('Class ("spam" or "not spam")'),
+    "phone_messages": _sms('Class ("spam" or "not spam")'),
     "boolq": (
         Pattern(
             "codes",
