@@ -115,3 +115,19 @@ def test_without_a_terminal_steps_are_told_when_they_change_and_at_most_once_a_m
         "[120 s] arm-r2: test rows, 20 of 50",
         "[180 s] arm-r3: test rows, 30 of 50",
     ]
+
+
+def test_without_a_terminal_a_long_step_gives_a_sign_of_life_once_a_minute() -> None:
+    out = io.StringIO()
+    clock = Clock()
+    with Live(Console(file=out, width=80), clock) as live:
+        live.step("generated-n4-r0: teachers, grades", 0, 8)
+        for seconds in range(0, 150, 10):
+            clock.now = float(seconds)
+            live.tokens(400)
+            live.model("scoring", seconds, 150)
+    assert out.getvalue().splitlines() == [
+        "[0 s] generated-n4-r0: teachers, grades, 0 of 8",
+        "[60 s] generated-n4-r0: teachers, grades: scoring, 47 tokens/s",
+        "[120 s] generated-n4-r0: teachers, grades: scoring, 40 tokens/s",
+    ]

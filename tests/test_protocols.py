@@ -519,13 +519,13 @@ def test_teachers_are_asked_in_order_and_whoever_watches_is_told() -> None:
         voted_examples(TASK, ("bo", "ann"), 1, PLAIN, generator(1)),
         parrots(("ann", "bo", "cy"), log),
         sent=lambda request, reply: log.append(f"{reply.teacher} sent {reply.kind} for {request.kind}"),
-        progress=lambda done, total: log.append(f"{done} of {total}"),
+        progress=lambda kind, done, total: log.append(f"{kind}, {done} of {total}"),
     )
     assert texts_of(lesson) == ["bo 0"]
     assert log == [
-        *("0 of 2", "bo answers 0", "1 of 2", "ann answers 0", "2 of 2"),
+        *("examples, 0 of 2", "bo answers 0", "examples, 1 of 2", "ann answers 0", "examples, 2 of 2"),
         *("bo sent examples for examples", "ann sent examples for examples"),
-        *("0 of 2", "bo answers 1", "1 of 2", "ann answers 1", "2 of 2"),
+        *("vote, 0 of 2", "bo answers 1", "vote, 1 of 2", "ann answers 1", "vote, 2 of 2"),
         *("bo sent vote for vote", "ann sent vote for vote"),
     ]
 

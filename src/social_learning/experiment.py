@@ -123,7 +123,11 @@ def teach_and_test(
     used, started = models.usage(), time.perf_counter()
     teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
     lesson = drive(
-        teaching, teachers, folder.messages(key), lambda n, of: watch.step(f"{name}: teachers", n, of), models.together
+        teaching,
+        teachers,
+        folder.messages(key),
+        lambda kind, n, of: watch.step(f"{name}: teachers, {kind}", n, of),
+        models.together,
     )
     taught, between = models.usage(), time.perf_counter()
 

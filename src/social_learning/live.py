@@ -17,7 +17,7 @@ LAST = 60.0
 """The pace is that of so many seconds before now."""
 
 SELDOM = 60.0
-"""Without a terminal, steps are told at most once in so many seconds."""
+"""Without a terminal, steps are told at most once in so many seconds; and after as many without a word, what the model does."""
 
 
 class Live:
@@ -43,6 +43,7 @@ class Live:
         self._started = clock()
         self._pace = Pace(self._started)
         self._step_told = ("", -SELDOM)
+        self._step, self._said = "", self._started
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -62,6 +63,7 @@ class Live:
     def step(self, what: str, done: int, total: int) -> None:
         """Move the bar of a cell's step."""
         self._move("step", what, done, total)
+        self._step = what
         (before, at), now = self._step_told, self._clock()
         if what != before and now - at >= SELDOM:
             self._say(f"{what}, {done} of {total}")
@@ -72,6 +74,8 @@ class Live:
         self._move("model", what, done, total, self._pace.told(self._clock()))
         if what.startswith("loading") and not done:
             self._say(what + (" (the first time: half a minute)" if DEFAULT_MODEL in what else ""))
+        elif self._clock() - self._said >= SELDOM:
+            self._say(f"{self._step}: {what}{self._pace.told(self._clock())}")
 
     def tokens(self, count: int) -> None:
         """Count what models compute, for the pace."""
@@ -94,7 +98,8 @@ class Live:
 
     def _say(self, text: str) -> None:
         if not self._console.is_terminal:
-            seconds = self._clock() - self._started
+            self._said = self._clock()
+            seconds = self._said - self._started
             self._console.print(f"[{seconds:.0f} s] {text}", highlight=False, markup=False)
 
 

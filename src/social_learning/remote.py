@@ -114,7 +114,7 @@ def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
         setting.log,
         len(names) - least,
         setting.folder.messages(key),
-        lambda n, of: watch.step(f"{key.name}: teachers", n, of),
+        lambda kind, n, of: watch.step(f"{key.name}: teachers, {kind}", n, of),
     )
     teaching = protocol(arm, task, key.shots, names, generator(experiment.seed, "student", key.repeat))
     lesson = drive_rounds(teaching, rounds)

@@ -34,18 +34,20 @@ def one_by_one(jobs: Sequence[Callable[[], Reply]]) -> list[Reply]:
 Sent = Callable[[Request, Reply], None]
 """Told of every reply of a round, in the teachers' order, before the protocol sees any of them."""
 
+Heard = Callable[[str, int, int], None]
+"""Told within a round: the kind of request, how many teachers have answered, and how many were asked."""
+
 
 def drive(
     protocol: Protocol,
     teachers: Mapping[str, Answers],
     sent: Sent | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Heard | None = None,
     together: Together = one_by_one,
 ) -> Lesson:
     """Run a protocol to its end and return the lesson.
 
-    `together` runs the teachers of a round. `progress` is told (teachers that have answered, teachers asked) within
-    each round; calls may come from any thread.
+    `together` runs the teachers of a round; `progress` may be told from any thread.
     """
     return drive_rounds(protocol, lambda ask: _round(ask, teachers, sent, progress, together))
 
@@ -92,7 +94,7 @@ def _round(
     ask: Ask,
     teachers: Mapping[str, Answers],
     sent: Sent | None,
-    progress: Callable[[int, int], None] | None,
+    progress: Heard | None,
     together: Together,
 ) -> dict[str, Reply]:
     heard = count(1)
@@ -100,11 +102,11 @@ def _round(
     def answer(name: str) -> Reply:
         reply = teachers[name].answer(ask.request)
         if progress:
-            progress(next(heard), len(ask.teachers))
+            progress(ask.request.kind, next(heard), len(ask.teachers))
         return reply
 
     if progress:
-        progress(0, len(ask.teachers))
+        progress(ask.request.kind, 0, len(ask.teachers))
     replies = dict(zip(ask.teachers, together([partial(answer, name) for name in ask.teachers]), strict=True))
     if sent:
         for reply in replies.values():

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from social_learning.errors import TeachingError
@@ -11,7 +10,7 @@ from social_learning.protocols.base import Ask
 from social_learning.task import Task
 from social_learning.transports.carrier import Carrier, Missing
 from social_learning.transports.intake import Accepted, accept
-from social_learning.transports.local import Sent
+from social_learning.transports.local import Heard, Sent
 from social_learning.transports.reply_log import ReplyLog
 
 
@@ -49,7 +48,7 @@ class RemoteRounds:
         log: ReplyLog,
         may_miss: int,
         sent: Sent | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Heard | None = None,
     ) -> None:
         self._place, self._task, self._carrier, self._log = place, task, carrier, log
         self._may_miss, self._sent, self._progress = may_miss, sent, progress
@@ -74,7 +73,7 @@ class RemoteRounds:
             request=ask.request,
         )
         if self._progress:
-            self._progress(0, len(ask.teachers))
+            self._progress(ask.request.kind, 0, len(ask.teachers))
         before = self._log.ended(self._place.cell, number)
         missing = {name: reason for name, reason in (before or {}).items() if name in ask.teachers}
         replies = self._gather(ask, enquiry, missing)
@@ -94,7 +93,7 @@ class RemoteRounds:
             for reply in replies.values():
                 self._sent(ask.request, reply)
         if self._progress:
-            self._progress(len(replies), len(ask.teachers))
+            self._progress(ask.request.kind, len(replies), len(ask.teachers))
         return replies
 
     def _gather(self, ask: Ask, enquiry: Enquiry, missing: dict[str, str]) -> dict[str, Reply]:
