@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from social_learning.config import GenerationTable
 from social_learning.dry_run import StandIn
 from social_learning.messages import ReplyExamples
 from social_learning.models.fakes import MixerModel
 from social_learning.recipes import generation
+from social_learning.settings import GenerationTable
 from social_learning.silo import Silo
 from social_learning.tasks import BUILT_IN
 from social_learning.teacher import Teacher

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import BudgetTable, Experiment, parse_experiment, read_toml
+from social_learning.config import Experiment, parse_experiment
 from social_learning.errors import ConfigError
 from social_learning.models.base import LanguageModel
 from social_learning.models.endpoint.budget import Limits, Purse
 from social_learning.models.endpoint.settings import Endpoint, Prices, is_endpoint
 from social_learning.models.pool import Load
+from social_learning.settings import BudgetTable
+from social_learning.toml_files import read_toml
 
 
 def load_models(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,8 +10,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from social_learning.config import DEFAULT_MODEL
 from social_learning.report.numbers import duration
+from social_learning.settings import DEFAULT_MODEL
 
 LAST = 60.0
 """The pace is that of so many seconds before now."""

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from social_learning.config import Arm, GenerationTable
+from social_learning.config import Arm
 from social_learning.protocols.base import Protocol
 from social_learning.protocols.baselines import manual_instruction, nothing, original_examples
 from social_learning.protocols.candidates import Generation
 from social_learning.protocols.cohorts import cohort_examples
 from social_learning.protocols.examples import random_examples, voted_examples
 from social_learning.protocols.instruction import one_instruction
+from social_learning.settings import GenerationTable
 from social_learning.task import Task
 
 LESSONS = 16

@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, SetOption, with_max_cost
-from social_learning.config import DEFAULT_MODEL
 from social_learning.endpoints import load_models
 from social_learning.errors import AuditError, ConfigError
 from social_learning.live import Live
@@ -18,6 +17,7 @@ from social_learning.reproduce import TABLES, Outcome, Request, forecast, show_f
 from social_learning.reproduce import reproduce as run_reproduction
 from social_learning.reproduce.tables import RECIPES
 from social_learning.reproduce.write import record
+from social_learning.settings import DEFAULT_MODEL
 
 Known = TypeVar("Known", bound=str)
 

@@ -14,22 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from social_learning.audit import Plan
-from social_learning.config import (
-    DEFAULT_MODEL,
-    REACHING,
-    BudgetTable,
-    Experiment,
-    apply_override,
-    cells_of,
-    parse_experiment,
-)
+from social_learning.config import Experiment, cells_of, parse_experiment
 from social_learning.errors import ConfigError
 from social_learning.privacy.canaries import CanaryKind
 from social_learning.reproduce.paper import AUDITED, SHOTS, TASKS
 from social_learning.reproduce.tables import TABLES, Line, Recipe, Table
 from social_learning.results import CellKey
+from social_learning.settings import DEFAULT_MODEL, REACHING, BudgetTable
 from social_learning.tasks import BUILT_IN
 from social_learning.tasks.gsm8k import FORMAT_NOTE
+from social_learning.toml_files import apply_override
 
 ALONE = 8
 """At how many shots the teachers' model is tested alone, as in the paper's appendix G."""

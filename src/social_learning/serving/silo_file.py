@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from social_learning.config import ModelTable, load_table
 from social_learning.corpus import read_examples
 from social_learning.data import ColumnMap, drop_duplicates
 from social_learning.errors import DataError
@@ -16,12 +14,12 @@ from social_learning.models.base import LanguageModel
 from social_learning.privacy.detectors import detector
 from social_learning.seeds import child_seed, generator
 from social_learning.serving.policy import Policy
+from social_learning.settings import ModelTable, Share
 from social_learning.silo import Silo
 from social_learning.task import Example, Task
 from social_learning.tasks import built_in
 from social_learning.teacher import Teacher
-
-Share = Annotated[float, Field(ge=0, lt=1)]
+from social_learning.toml_files import load_table
 
 
 class _Table(BaseModel):
