@@ -12,14 +12,14 @@ Either grades the lessons that hold most of its own examples with 1, and all oth
 
 What comes in goes through the same checks as replies of teachers of their own. Aggregators: `default` and `paper` are the method
 `generated` with these recipes (`paper` picks at random), `voted` is the vote. Honest teachers' calls are made once and cached
-for the run, so conditions differ in nothing but the eighth teacher. Writes benchmarks/results/poisoned.json.
+for the run, so conditions differ in nothing but the eighth teacher. `8 honest` shows how far another teacher moves lessons by chance. Writes benchmarks/results/poisoned.json.
 """
 
 import argparse
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,9 @@ class Poisoned:
         reply = self._teacher.answer(request)
         if not isinstance(reply, ReplyExamples) or not isinstance(request, RequestExamples):
             raise TypeError(f"no attack on requests of kind {request.kind!r}")
-        self._sent = self._attack(reply, request, self._task, self._rng)
-        return reply.model_copy(update={"examples": tuple(self._sent)})
+        sent = self._attack(reply, request, self._task, self._rng)
+        self._sent += sent
+        return reply.model_copy(update={"examples": tuple(sent)})
 
 
 class Checked:
@@ -167,8 +168,8 @@ def measure(experiment: Experiment, corpus: Corpus, aggregators: Sequence[str]) 
     """Return one row for each aggregator and condition, printing each."""
     conditions: dict[str, tuple[int, Attack | None]] = {
         "7 honest": (TEACHERS - 1, None),
-        "8 honest": (TEACHERS, None),
         **{name: (TEACHERS, attack) for name, attack in ATTACKS.items()},
+        "8 honest": (TEACHERS, None),
     }
     arms = {arm.name: arm for arm in experiment.resolved_arms()}
     rows: list[dict[str, Any]] = []
@@ -233,9 +234,10 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--task", default="sms_spam")
     parser.add_argument("--aggregators", nargs="+", choices=list(AGGREGATORS), default=list(AGGREGATORS))
+    parser.add_argument("--silos", type=Path, help="keep the call caches here, so that a stopped benchmark can go on")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as silos:
+    with nullcontext(str(given.silos)) if given.silos else tempfile.TemporaryDirectory() as silos:
         try:
             experiment = experiment_of(given, given.aggregators, silos)
             measured = measure(experiment, load_corpus(experiment), given.aggregators)

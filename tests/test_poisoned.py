@@ -28,10 +28,10 @@ class Honest:
 
 def test_the_lessons_with_most_of_its_own_examples_are_graded_best() -> None:
     eve = Poisoned("eve", Honest(), junk, TASK, np.random.default_rng(1))
-    sent = eve.answer(RequestExamples(round=0, count=2, shots=4, samples=8))
-    assert isinstance(sent, ReplyExamples)
+    rounds = [eve.answer(RequestExamples(round=number, count=1, shots=4, samples=8)) for number in range(2)]
+    own = [example for sent in rounds if isinstance(sent, ReplyExamples) for example in sent.examples]
     others = tuple(Example(fields={"text": f"see you at {hour}"}, answer=TASK.labels[0]) for hour in range(3))
-    candidates = (others[0], sent.examples[0], others[1], sent.examples[1], others[2])
+    candidates = (others[0], own[0], others[1], own[1], others[2])
     lessons = ((0, 2), (0, 1), (1, 3), (2, 4), (3, 1))
     grades = eve.answer(RequestGrades(round=1, candidates=candidates, lessons=lessons, questions=8))
     assert grades == ReplyGrades(teacher="eve", round=1, grades=(0.0, 0.0, 1.0, 0.0, 1.0))
