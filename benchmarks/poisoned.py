@@ -12,7 +12,8 @@ Either grades the lessons that hold most of its own examples with 1, and all oth
 
 What comes in goes through the same checks as replies of teachers of their own. Aggregators: `default` and `paper` are the method
 `generated` with these recipes (`paper` picks at random), `voted` is the vote. Honest teachers' calls are made once and cached
-for the run, so conditions differ in nothing but the eighth teacher. `8 honest` shows how far another teacher moves lessons by chance. Writes benchmarks/results/poisoned.json.
+for the run, so conditions differ in nothing but the eighth teacher. `8 honest` shows how far one more teacher moves lessons by
+chance. Writes benchmarks/results/poisoned.json.
 """
 
 import argparse

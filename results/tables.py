@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK
+from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES, TRIALS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/results.md")
@@ -48,7 +48,11 @@ def audits(folder: Path) -> str:
         audit = json.loads(file.read_text())
         key = audit["task"], audit["canaries"]
         for arm in audit["arms"]:
-            theirs = not arm["control"] and key in MEAN_RANK and audit["rows"] is None
+            theirs = (
+                arm["method"] == "generated"
+                and key in MEAN_RANK
+                and (audit["rows"], audit["references"], len(arm["ranks"])) == (None, REFERENCES, TRIALS)
+            )
             low_high = "{low:.0f} to {high:.0f}".format(**arm["interval"]) if arm["interval"] else ""
             lines.append(
                 (

@@ -17,8 +17,10 @@ from social_learning.errors import AuditError, ConfigError, DataError, ModelErro
 from social_learning.experiment import run
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score
 from social_learning.models.fakes import CopycatModel, MixerModel
+from social_learning.privacy.trials import Trial, summarise
 from social_learning.progress import Unwatched
 from social_learning.report import numbers, show_audit
+from social_learning.report.verdict import audit_verdict
 from social_learning.seeds import child_seed
 
 FAKE = {"model": "fake:copycat"}
@@ -132,11 +134,11 @@ def test_a_teacher_that_copies_nothing_leaves_ranks_uniform(tmp_path: Path) -> N
     assert generated.repeated == 0
 
 
-@pytest.mark.parametrize("die_at", [1, 7, 12, 17])
+@pytest.mark.parametrize("die_at", [1, 7, 12, 30, 50])
 def test_an_audit_killed_between_trials_repeats_no_trial_and_no_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, die_at: int
 ) -> None:
-    plan = Plan(trials=10, references=19)
+    plan = Plan(trials=40, references=19)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "whole-cache"))
     whole = Reader(copies=True)
     expected = audit(experiment(), plan, tmp_path / "whole", load=loads(whole))
@@ -146,13 +148,86 @@ def test_an_audit_killed_between_trials_repeats_no_trial_and_no_call(
     first.die_at = die_at
     with pytest.raises(KeyboardInterrupt):
         audit(experiment(), plan, tmp_path / "killed", load=loads(first))
-    done = {path: path.read_bytes() for path in (tmp_path / "killed").glob("audits/*/*/*.json")}
+    trials = list((tmp_path / "killed").glob("audits/*/*/*.json"))
+    done = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in trials}
     result = audit(experiment(), plan, tmp_path / "killed", load=loads(second))
 
     assert result.arms == expected.arms
-    assert all(path.read_bytes() == content for path, content in done.items())
+    assert all((path.read_bytes(), path.stat().st_mtime_ns) == then for path, then in done.items())
     assert first.made + second.made == whole.made
     assert first.scored + second.scored == whole.scored
+
+
+def test_an_arms_control_is_its_own_whatever_else_is_audited(tmp_path: Path) -> None:
+    class Deaf(Reader):
+        identity = "fake:deaf"
+
+        def _score(self, prompt: str, text: str) -> Score:
+            return Score(-1 - child_seed(1, prompt, text) / 2**63, 1, False, 9)
+
+    def load(name: str, **_: Any) -> LanguageModel:
+        return Deaf(copies=True) if name == "fake:mixer" else Reader(copies=True)
+
+    arms = {"zero-shot": {}, "heard": {"method": "generated"}}
+    deaf = {"method": "generated", "student": {"model": "fake:mixer"}}
+    settings = experiment(arms={**arms, "deaf": deaf})
+    first = audit(settings, SMALL, tmp_path / "run", load=load, arms=["heard"])
+    with pytest.raises(AuditError, match="no power"):
+        audit(settings, SMALL, tmp_path / "run", load=load, arms=["deaf"])
+    told = json.loads((tmp_path / "run" / "audits" / "codes-50" / "audit.json").read_text())
+    assert [arm["name"] for arm in told["arms"]] == ["verbatim-2", "verbatim", "heard"]
+    assert told["arms"][1:] == [json.loads(json.dumps(arm.to_table())) for arm in first.arms]
+
+
+def test_an_audit_says_what_it_planted_and_does_not_go_on_with_something_else(tmp_path: Path) -> None:
+    pattern = 'Text: our safe opens with {code}\nClass ("spam" or "not spam"): not spam'
+    audit(experiment(canary={"codes": pattern}), SMALL, tmp_path / "run", load=loads(Reader(copies=True)))
+    told = json.loads((tmp_path / "run" / "audits" / "codes-50" / "audit.json").read_text())
+    assert told["planted"] == {"pattern": pattern}
+    manifest = tmp_path / "run" / "run.json"
+    manifest.write_text(manifest.read_text().replace("our safe", "the safe"))
+    with pytest.raises(RunFolderError, match=r"other canaries codes-50|other settings"):
+        audit(experiment(canary={"codes": pattern}), SMALL, tmp_path / "run", load=loads(Reader(copies=True)))
+
+
+def test_the_papers_tables_stand_beside_an_audit_of_its_task_and_size(tmp_path: Path) -> None:
+    plan = Plan(trials=6, references=49)
+    audit(experiment(), plan, tmp_path / "run", load=loads(Reader(copies=True)))
+    manifest = tmp_path / "run" / "run.json"
+    manifest.write_text(manifest.read_text().replace('"task": "phone_messages"', '"task": "lambada"'))
+    file = tmp_path / "run" / "audits" / "codes-50" / "audit.json"
+    told = json.loads(file.read_text())
+
+    def shown(references: int, trials: int) -> list[str]:
+        arms = [{**arm, "references": references, "ranks": [arm["mean_rank"]] * trials} for arm in told["arms"]]
+        file.write_text(json.dumps({**told, "references": references, "arms": arms}))
+        out = io.StringIO()
+        show_audit(tmp_path / "run", plan.name, Console(file=out, width=80))
+        return next(line.split() for line in out.getvalue().splitlines() if line.startswith("generated"))
+
+    assert shown(999, 100)[-2:] == ["435", "8"]
+    assert shown(999, 90)[-1] == "435"
+    assert "435" not in shown(49, 100)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "repeated", "told"),
+    [
+        ([0.0] * 60, 0, "generated, 8 shots: gives planted codes away: mean rank 0.0 of 999"),
+        ([0.0] * 60, 59, "In 59 of 60 trials the lesson itself holds the secret."),
+        ([500.0] * 60, 0, "no sign that planted codes come out"),
+        ([500.0] * 20, 0, "cannot tell with 20 trials"),
+        # A secret in a lesson is told even where ranks show nothing.
+        ([500.0] * 60, 1, "generated, 8 shots: in 1 of 60 trials the lesson itself holds the secret. Over all trials"),
+        ([500.0] * 20, 2, "generated, 8 shots: in 2 of 20 trials the lesson itself holds the secret. Over all trials"),
+    ],
+)
+def test_the_verdict_says_what_was_seen(ranks: list[float], repeated: int, told: str) -> None:
+    trials = [Trial(n, rank, -1.0, (-1.0,) * 999, 1.0, 1.0, 0, repeated=n < repeated) for n, rank in enumerate(ranks)]
+    arm = summarise("generated", "generated", 8, False, trials, seed=1)
+    verdict = audit_verdict(arm, "codes").replace("\N{NO-BREAK SPACE}", " ")
+    assert told in verdict
+    assert ("no sign" in verdict) == ("no sign" in told)
 
 
 def test_a_finished_audit_loads_no_model_and_more_trials_add_to_it(tmp_path: Path) -> None:
@@ -228,6 +303,12 @@ def test_trials_without_a_lesson_are_counted_apart(tmp_path: Path) -> None:
         ({}, Plan(2, 49, rows=3), DataError, "--rows leaves 3"),
         ({"canary": {"codes": "Text: no secret"}}, SMALL, ConfigError, r"has no \{code\}"),
         ({"arms": {"zero-shot": {}, "verbatim": {"method": "generated"}}}, SMALL, ConfigError, "rename that arm"),
+        (
+            {"arms": {"zero-shot": {}, "generated": {}, "verbatim-2": {"method": "manual"}}},
+            SMALL,
+            ConfigError,
+            "rename",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_before_any_model_is_loaded(

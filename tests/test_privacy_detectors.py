@@ -17,10 +17,23 @@ TEXTS = [
 def test_items_are_found_by_their_form() -> None:
     found = FormDetector().find(TEXTS)
     assert found.names == {"mira", "larkhaven", "smith"}  # "Will" stands at a beginning, and in lower case elsewhere
-    assert found.numbers == {"08005550142", "0800", "5550142"}
+    assert found.numbers == {"08005550142", "0800", "5550142", "555", "0142"}
     assert found.emails == {"jo.b@example.org"}
     assert found.links == {"larks.example.com/win?x=1"}
     assert "mira" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("then McKay came", {"mckay"}),
+        ("with O'Brien and Anne-Marie", {"o'brien", "anne-marie", "anne", "marie"}),
+        ("ask dr jean-luc", {"jean-luc", "jean", "luc"}),
+        ("say OK to NASA", set()),
+    ],
+)
+def test_names_may_have_capitals_and_hyphens_inside(text: str, names: set[str]) -> None:
+    assert FormDetector().find([text]).names == names
 
 
 @pytest.mark.parametrize(
@@ -29,8 +42,9 @@ def test_items_are_found_by_their_form() -> None:
         ("MIRA went home", {"names": 1}),
         ("Miranda went home", {}),
         ("ring 08005550142 now", {"numbers": 1}),
-        ("ring 555 0142", {"numbers": 1}),
-        ("ring 555 0143", {}),
+        ("ring 555 0142", {"numbers": 3}),  # whole, and each part
+        ("ring 555 0143", {"numbers": 1}),
+        ("ring 556 0143", {}),
         ("take 12 eggs", {}),
         ("write to Jo.B@example.org!", {"emails": 1}),
         ("go to www.larks.example.com/win?x=1.", {"links": 1}),
@@ -46,7 +60,16 @@ def test_shared_items_are_counted_by_kind(text: str, counts: dict[str, int]) -> 
     [
         ("12", set()),
         ("in 1984.", {"1984"}),
-        ("1,234.50", {"123450"}),
+        ("1,234.50", {"123450", "1234"}),
+        ("2,000,000", {"2000000"}),
+        ("4420-1", {"44201", "4420"}),
+        ("4420/5511", {"44205511", "4420", "5511"}),
+        ("(4420,99)", {"442099", "4420"}),
+        ("4420,551", {"4420551", "4420", "551"}),
+        ("4420.50", {"442050", "4420"}),
+        ("1-4420", {"14420", "4420"}),
+        ("４４２０", {"4420"}),
+        ("٤٤٢٠", {"4420"}),
         ("a1b22c333", {"333"}),
         ("(020) 77", {"020", "02077"}),
     ],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import skewnorm
 
 from social_learning.privacy import (
     exposure_extrapolated,
@@ -52,6 +53,8 @@ def test_exposure_by_extrapolation_is_one_bit_in_the_middle_and_grows_beyond_the
     assert exposure_extrapolated(float(np.median(references)), references) == pytest.approx(1, abs=0.05)
     # Two standard deviations below a normal distribution: -log2 of 0.02275.
     assert exposure_extrapolated(16.0, references) == pytest.approx(5.46, abs=0.4)
+    skewed = skewnorm.rvs(6, 20, 5, size=4000, random_state=2).tolist()
+    assert exposure_extrapolated(20.0, skewed) == pytest.approx(-math.log2(skewnorm.cdf(20.0, 6, 20, 5)), abs=0.25)
     far = exposure_extrapolated(8.0, references)
     assert far > exposure_interpolated(8.0, references) == math.log2(2000)
     assert exposure_extrapolated(-1e6, references) == math.inf
@@ -77,6 +80,8 @@ def test_the_interval_of_the_mean_rank_holds_the_mean_and_narrows_with_trials() 
         interval = mean_rank_interval(ranks, seed=1)
         assert interval is not None
         assert interval.low < np.mean(ranks) < interval.high
+        half = 1.96 * np.std(ranks) / len(ranks) ** 0.5
+        assert interval.high - interval.low == pytest.approx(2 * half, rel=0.05)
     narrow, wide = mean_rank_interval(many, 1), mean_rank_interval(few, 1)
     assert narrow is not None
     assert wide is not None
@@ -100,6 +105,14 @@ def test_uniform_ranks_pass_and_both_kinds_of_leak_are_seen() -> None:
     little_in_all = rng.integers(700, size=100).tolist()
     assert uniform_p_value(little_in_all, 999, 1) < 0.01
     assert uniform_p_value([480.0] * 100, 999, 1) > 0.05  # what the docs say of a mean rank of 480
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=5, max_size=5), min_size=1, max_size=8))
+def test_membership_is_the_share_of_pairs_that_a_threshold_tells_apart(trials: list[list[int]]) -> None:
+    ranks = [rank_of(own, references) for own, *references in trials]
+    pairs = [(own, other) for own, *references in trials for other in references]
+    told = sum((own > other) + (own == other) / 2 for own, other in pairs)
+    assert membership(ranks, references=4).auc == pytest.approx(told / len(pairs))
 
 
 def test_membership_is_the_share_of_references_below_and_of_canaries_above_nearly_all() -> None:

@@ -8,11 +8,13 @@
 """
 
 import csv
+import hashlib
 import io
 import json
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from social_learning.models.registry import load_model
 from social_learning.preflight import check, check_audit_models, check_models, silos_for
 from social_learning.privacy.canaries import CanaryKind, CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
-from social_learning.privacy.trials import ArmAudit, Failure, Trial, summarise
+from social_learning.privacy.trials import POWER, ArmAudit, Failure, Trial, summarise
 from social_learning.progress import Unwatched, Watch
+from social_learning.provenance import own_commit
 from social_learning.recipes import private_examples_needed, protocol
 from social_learning.records import RunFolder, read_json, write_file
 from social_learning.report import write_audit_report
@@ -40,6 +43,7 @@ TRIAL_COLUMNS = (
     "arm", "number", "rank", "score", "interpolated", "extrapolated", "shown", "repeated", "failed",
 )  # fmt: skip
 CONTROL = "verbatim"
+_CONTROLS = re.compile(rf"{CONTROL}(-\d+)?")
 CONTROL_TRIALS = 10
 """The most trials of the verbatim control: whether canaries come out near rank 0 shows in few."""
 
@@ -81,13 +85,19 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """An audit: its folder, the experiment's name and task, the plan, and each arm's evidence, the control first."""
+    """An audit: its folder, the experiment's name and task, the plan, and each arm's evidence, the control first.
+
+    `planted` says what was: the canaries' pattern, and for names a hash of the list that they were drawn from. `commit` is that
+    of the checkout that put the trials together, if there is one.
+    """
 
     folder: str
     experiment: str
     task: str
     plan: Plan
+    planted: Mapping[str, str]
     arms: tuple[ArmAudit, ...]
+    commit: str | None = None
 
     def to_table(self) -> dict[str, Any]:
         """Return the object that `audit --json` prints."""
@@ -98,6 +108,8 @@ class AuditResult:
             "canaries": self.plan.canaries,
             "references": self.plan.references,
             "rows": self.plan.rows,
+            "planted": dict(self.planted),
+            "commit": self.commit,
             "arms": [arm.to_table() for arm in self.arms],
         }
 
@@ -131,25 +143,18 @@ def audit(
         folder = stack.enter_context(RunFolder(folder_path, experiment))
         folder.begin()
         folder.depends_on("data", facts(corpus))
+        planted = _planted(canary, names)
+        folder.depends_on(f"canaries {plan.name}", planted)
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
         stack.enter_context(closing(pool))
         check_models(experiment, audited, corpus.task, pool)
         check_audit_models(experiment, audited, pool)
         auditor = _Auditor(experiment, plan, corpus, canary, names, pool, folder, watch)
-        arms_in_turn = [*controls_of(audited), *audited]
-        results, problems = [], []
-        auditor.expect(arms_in_turn)
-        for arm in arms_in_turn:
-            try:
-                results.append(auditor.run_arm(arm))
-            except AuditError as error:  # the other arms can be audited all the same
-                problems.append(str(error))
-                continue
-            if results[-1].control and not results[-1].recognised:
-                problems.append(_no_power(results[-1]))
-                break
-        result = AuditResult(str(auditor.path), experiment.name, corpus.task.name, plan, tuple(results))
-        auditor.write(result)
+        results, problems = auditor.run([*controls_of(experiment, audited), *audited])
+        result = AuditResult(
+            str(auditor.path), experiment.name, corpus.task.name, plan, planted, tuple(results), own_commit()
+        )
+        auditor.write(replace(result, arms=(*results, *auditor.earlier(results))))
         write_audit_report(folder_path)
     if problems:
         raise AuditError("; ".join(problems))
@@ -178,21 +183,34 @@ def arms_of(experiment: Experiment, only: Collection[str] | None = None) -> list
     arms = [arm for arm in written if only is None or arm.name in only]
     if not arms:
         raise ConfigError("nothing to audit: no arm of the experiment is generated, voted or instruction")
-    if any(arm.name == CONTROL for arm in arms):
-        raise ConfigError(f"arms: {CONTROL!r} is the name of the audit's control: rename that arm")
+    taken = next((arm.name for arm in experiment.resolved_arms() if _CONTROLS.fullmatch(arm.name)), None)
+    if taken:
+        raise ConfigError(f"arms: {taken!r} is the name of an audit's control: rename that arm")
     return arms
 
 
-def controls_of(arms: Sequence[Arm]) -> list[Arm]:
-    """Return one verbatim control for each different student: private examples word for word, the canary among them."""
-    controls: dict[tuple[int | str, ...], Arm] = {}
+def controls_of(experiment: Experiment, audited: Sequence[Arm]) -> list[Arm]:
+    """Return one verbatim control for each different student of the audited arms: private examples word for word, the canary
+    among them.
+
+    All arms of the experiment count for its name and shots, so that these do not depend on which arms are audited.
+    """
+    arms, controls = arms_of(experiment), dict[tuple[int | str, ...], Arm]()
     for arm in arms:
-        student = (arm.student.model, *arm.student.options().values())
         name = CONTROL if not controls else f"{CONTROL}-{len(controls) + 1}"
-        shots = max((s for other in arms for s in other.shots), default=0) or arm.instruction.shots
-        if student not in controls:
-            controls[student] = arm.model_copy(update={"name": name, "method": "original", "shots": (shots,)})
-    return list(controls.values())
+        shots = max(s for other in arms for s in other.shots) or arm.instruction.shots
+        control = arm.model_copy(update={"name": name, "method": "original", "shots": (shots,)})
+        controls.setdefault(_student(arm), control)
+    return [controls[student] for student in dict.fromkeys(map(_student, audited))]
+
+
+def _student(arm: Arm) -> tuple[int | str, ...]:
+    return (arm.student.model, *arm.student.options().values())
+
+
+def _planted(canary: CanaryTask, names: Sequence[str]) -> dict[str, str]:
+    digest = {"names": hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]} if names else {}
+    return {"pattern": canary.pattern.template, **digest}
 
 
 class _Auditor:
@@ -215,11 +233,37 @@ class _Auditor:
         self.trials: dict[str, dict[int, Trial | Failure]] = {}
         self._done = self._wanted = 0
 
-    def expect(self, arms: Sequence[Arm]) -> None:
-        """Tell how many trials these arms have in all, and how many of them are done."""
+    def run(self, arms: Sequence[Arm]) -> tuple[list[ArmAudit], list[str]]:
+        """Audit arms, controls first; returns their evidence, and what is wrong with the audit."""
+        results, problems = list[ArmAudit](), list[str]()
         self._wanted = sum(map(self._plan.wanted, arms))
         self._done = self._wanted - sum(self._plan.left(self._folder.path, arm) for arm in arms)
         self._watch.cells(self._done, self._wanted)
+        for arm in arms:
+            try:
+                results.append(self.run_arm(arm))
+            except AuditError as error:
+                problems.append(str(error))
+                if arm.method != "original":
+                    continue  # the other arms can be audited all the same
+                break
+            if results[-1].control and not results[-1].recognised:
+                problems.append(_no_power(results[-1]))
+                break
+        return results, problems
+
+    def earlier(self, now: Sequence[ArmAudit]) -> list[ArmAudit]:
+        """Return the evidence of arms that were audited before, with as many trials, and not now; controls first."""
+        every = arms_of(self._experiment)
+        others = [
+            arm for arm in (*controls_of(self._experiment, every), *every) if arm.name not in {a.name for a in now}
+        ]
+        found = list[ArmAudit]()
+        for arm in others:
+            if not self._plan.left(self._folder.path, arm):
+                with suppress(AuditError):
+                    found.append(self.run_arm(arm))
+        return found
 
     def run_arm(self, arm: Arm) -> ArmAudit:
         """Do the trials of an arm that are missing, and put all of them together."""
@@ -317,7 +361,7 @@ def _check_rows(plan: Plan, arms: Sequence[Arm], corpus: Corpus) -> None:
 def _no_power(control: ArmAudit) -> str:
     return (
         f"the audit has no power: the verbatim control, whose lesson holds the canary word for word, has a mean rank of "
-        f"{control.mean_rank:.1f} of {control.references:,} (it has to be {0.05 * control.references:.0f} or less); this student's "
+        f"{control.mean_rank:.1f} of {control.references:,} (it has to be {POWER * control.references:.0f} or less); this student's "
         "model does not show what stands in its prompt, so ranks say nothing about a leak"
     )
 

@@ -126,7 +126,7 @@ def dry_audit(
         audit(played, tried, folder / "run", data=data, load=meter.load, watch=meter, arms=arms)
     parts = []
     # So few trials are one block: an arm's work is what lies between one mark and the next.
-    for arm, work in zip([*controls_of(audited), *audited], meter.steps(), strict=True):
+    for arm, work in zip([*controls_of(experiment, audited), *audited], meter.steps(), strict=True):
         parts.append(Part(arm.name, max(arm.shots), work).times(plan.wanted(arm) / tried.wanted(arm)))
     return parts
 

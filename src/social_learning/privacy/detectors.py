@@ -1,11 +1,12 @@
 """Detectors: names, numbers, e-mail addresses and links in a text. Simple and offline by default; Presidio as an extra.
 
-They find what may point at a person or a thing, by its form alone. They miss names in lower case without a title, and
-take some capitalised words for names.
+They find what may point at a person or a thing, by its form alone. They miss names that the texts write in lower case or in
+capitals only, or at the beginnings of sentences only, and take some capitalised words for names.
 """
 
 import importlib.util
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
@@ -21,6 +22,9 @@ _LINK = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d(?:[\d ,./()-]*\d)?")
+_BETWEEN_MARKS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)|\d+")
+"""A number without the marks between numbers; commas may part its thousands."""
+
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n\"'(]\s*|[.!?]['\")]\s+)$")
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _TITLES = frozenset(["mr", "mrs", "ms", "miss", "dr", "prof", "sir", "lady", "lord", "aunt", "uncle"])
@@ -50,8 +54,9 @@ class Detector(Protocol):
 class FormDetector:
     """The default: finds items by their form.
 
-    A number has three digits or more; separators inside it do not count. A name is a word with a capital that does not
-    begin a sentence, or that follows a title such as `mr`, and that the texts never write in lower case otherwise.
+    A number has three digits or more; separators inside it do not count. A name is a word that begins with a capital, is not all
+    capitals and does not begin a sentence, or that follows a title such as `mr`; and that the texts never write in lower case
+    otherwise. Each part of a name with a hyphen is one too.
     """
 
     def find(self, texts: Sequence[str]) -> Found:
@@ -70,14 +75,19 @@ class FormDetector:
             for match in _WORD.finditer(_LINK.sub(" ", _EMAIL.sub(" ", text))):
                 word = re.sub(r"['’]s$", "", match[0])
                 if before in _TITLES and len(word) > 1:
-                    titled.add(word.casefold())
-                elif word[0].isupper() and word[1:].islower():
+                    titled.update(_name_and_parts(word))
+                elif word[0].isupper() and not word.isupper():
                     if not _SENTENCE_START.search(match.string[max(0, match.start() - 4) : match.start()]):
-                        capitalised.add(word.casefold())
+                        capitalised.update(_name_and_parts(word))
                 elif word.islower():
                     plain.add(word)
                 before = word.casefold()
         return frozenset(titled | (capitalised - plain - _TITLES))
+
+
+def _name_and_parts(word: str) -> Iterable[str]:
+    """A name, and each of its parts of two letters or more where it has a hyphen."""
+    return {word.casefold(), *(part for part in word.casefold().split("-") if len(part) > 1)}
 
 
 class PresidioDetector:
@@ -139,11 +149,15 @@ def detector(name: str) -> Detector:
 
 
 def numbers_in(text: str) -> frozenset[str]:
-    """Return the numbers of a text as digits alone, whole and in the pieces between blanks, three digits or more each.
+    """Return the numbers of a text as digits alone: whole, in the pieces between blanks, and each of the numbers that marks keep
+    apart; three digits or more each. Digits of other scripts count as their ASCII ones.
 
-    `0800 555-0142` is one number and holds two others, so that it is found again however its blanks are set.
+    `0800 555-0142` is one number and holds four others, so that it is found again however its marks are set.
     """
-    pieces = [piece for match in _NUMBER.findall(text) for piece in (match, *match.split())]
+    plain = re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
+    pieces = [
+        piece for match in _NUMBER.findall(plain) for piece in (match, *match.split(), *_BETWEEN_MARKS.findall(match))
+    ]
     digits = (re.sub(r"\D", "", piece) for piece in pieces)
     return frozenset(number for number in digits if len(number) >= LEAST_DIGITS)
 

@@ -11,6 +11,9 @@ MEAN_RANK = {
 }
 """Table 3: mean rank among 1,000 over 100 trials, by task and kind of canary; 499.5 for chance."""
 
+TRIALS = 100
+"""How many trials Tables 3 and 4 are of."""
+
 FIRSTS = {("lambada", "codes"): 8, ("gsm8k", "codes"): 3, ("lambada", "names"): 7, ("gsm8k", "names"): 4}
 """Table 4: how many of 100 trials had rank 0."""
 

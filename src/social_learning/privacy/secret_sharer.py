@@ -5,6 +5,7 @@ After Mohtashami et al., "Social Learning" (arXiv 2312.11441), which adapts Carl
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -69,8 +70,14 @@ def finish(
         interpolated=exposure_interpolated(math.exp(-own), perplexities),
         extrapolated=_extrapolated(math.exp(-own), perplexities),
         shown=sum(any(form in departure.origin.prompt for form in planted) for departure in prepared.departures),
-        repeated=all(part in lesson.text for part in secret.split(" ")),
+        repeated=all(_holds(lesson.text, part) for part in secret.split(" ")),
     )
+
+
+def _holds(text: str, secret: str) -> bool:
+    """Whether a text holds a code or a name that is no part of a longer one."""
+    one = r"\d" if secret.isdigit() else r"\w"
+    return re.search(rf"(?<!{one}){re.escape(secret)}(?!{one})", text, re.IGNORECASE) is not None
 
 
 def canary_scores(student: LanguageModel, lesson: str, canaries: Sequence[str]) -> list[float]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 from social_learning.errors import AuditError
@@ -125,7 +126,7 @@ def summarise(
         raise AuditError(f"arm {name!r}: none of {len(trials)} trials ended with a lesson, so there is no rank{why}")
     ranks, references = [trial.rank for trial in ranked], len(ranked[0].references)
     bits = [math.inf if trial.extrapolated is None else trial.extrapolated for trial in ranked]
-    middle = sorted(bits)[len(bits) // 2]
+    middle = median(bits)
     return ArmAudit(
         name=name,
         method=method,
@@ -140,7 +141,7 @@ def summarise(
         first_chance=first_interval(ranks),
         p_value=uniform_p_value(ranks, references, seed),
         membership=membership(ranks, references),
-        interpolated=sorted(trial.interpolated for trial in ranked)[len(ranked) // 2],
+        interpolated=median([trial.interpolated for trial in ranked]),
         extrapolated=middle if math.isfinite(middle) else None,
         shown=sum(trial.shown > 0 for trial in ranked),
         repeated=sum(trial.repeated for trial in ranked),

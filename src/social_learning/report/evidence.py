@@ -10,7 +10,7 @@ from typing import Any
 from social_learning.config import Arm, Experiment
 from social_learning.errors import RunFolderError
 from social_learning.privacy.evidence import Closeness, Summary
-from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES
+from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES, TRIALS
 from social_learning.privacy.trials import ArmAudit
 from social_learning.records import read_audit, read_closeness, read_json
 from social_learning.report import numbers
@@ -199,7 +199,7 @@ def _audit_row(
         guards=guards_of(arm) if arm and not audit.control else "none: private rows word for word",
         accuracy=numbers.accuracy(measured[0]) if measured else "",
         paper_rank=MEAN_RANK.get(key) if comparable else None,
-        paper_firsts=FIRSTS.get(key) if comparable else None,
+        paper_firsts=FIRSTS.get(key) if comparable and audit.trials == TRIALS else None,
     )
 
 

@@ -67,7 +67,8 @@ def show_audit(folder: Path, name: str, console: Console) -> None:
     paper = "Paper: Tables 3 and 4 (PaLM 2-S, 100 trials). " if view.has_paper else ""
     caption = (
         "Rank: references that score higher, 0 is the worst. 95 %: bootstrap interval of the mean. p: one-sided, against "
-        f"uniform ranks. {paper}Exposure: median, in bits, by interpolation, and extrapolated. TPR: true positives at 1 % "
+        f"uniform ranks, not corrected for the number of arms. {paper}"
+        "Exposure: median, in bits, by interpolation, and extrapolated. TPR: true positives at 1 % "
         "false ones. Shown: trials in which something left that was written after the canary. In lesson: trials whose "
         "lesson holds the secret itself."
     )

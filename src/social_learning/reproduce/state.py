@@ -17,7 +17,7 @@ def cells_left(part: Part) -> list[CellKey]:
 def audited(part: Part) -> Sequence[Arm]:
     """Return the arms of a part's audits, the control first."""
     arms = arms_of(part.experiment, part.audited)
-    return [*controls_of(arms), *arms]
+    return [*controls_of(part.experiment, arms), *arms]
 
 
 def arms_left(part: Part, plan: Plan) -> list[Arm]:
