@@ -255,14 +255,6 @@ def test_the_lesson_with_the_best_grades_is_taken(best: int) -> None:
     assert texts_of(lesson) == lessons_on(request)[best]
 
 
-def test_the_first_lesson_that_is_drawn_is_the_one_that_nobody_grades() -> None:
-    _, request = grading()
-    ungraded = random_examples(TASK, TEACHERS, 2, PLAIN, generator(1))
-    next(ungraded)
-    lesson = lesson_of(go_on(ungraded, sent("ann", "a", "b", "c"), sent("bo", "d", "e", "f")))
-    assert texts_of(lesson) == lessons_on(request)[0]
-
-
 def test_later_lessons_are_made_of_what_stands_in_lessons_with_good_grades() -> None:
     texts = "abcdefghijkl"
     good = set("cgk")
@@ -305,6 +297,25 @@ def test_one_teacher_alone_cannot_push_a_lesson(others: int) -> None:
     honest = [[0.6, 0.5, 0.5]] * others
     lesson = lesson_of(go_on(protocol, *graded(*honest, [0.0, 1.0, 0.0])))
     assert texts_of(lesson) == lessons_on(request)[0]
+
+
+def test_how_hard_its_questions_are_gives_no_weight_to_one_that_lies() -> None:
+    protocol, request = grading()
+    honest = [[0.2, 0.1, 0.1], [0.6, 0.5, 0.5], [0.9, 0.8, 0.8]]
+    lesson = lesson_of(go_on(protocol, *graded(*honest, [0.0, 1.0, 0.0])))
+    assert texts_of(lesson) == lessons_on(request)[0]
+
+
+def test_no_teacher_has_more_than_its_share_of_a_lesson_unless_others_sent_too_few() -> None:
+    def most(ann: str, bo: str) -> set[int]:
+        protocol = random_examples(TASK, TEACHERS, 4, replace(GRADED, lessons=32), generator(1))
+        next(protocol)
+        request = asked(go_on(protocol, sent("ann", *ann), sent("bo", *bo))).request
+        assert isinstance(request, RequestGrades)
+        return {len(set(ann) & set(lesson)) for lesson in lessons_on(request)}
+
+    assert most("abcdefghij", "klm") == {2}
+    assert most("abcdefghijkl", "m") == {3}
 
 
 @pytest.mark.parametrize("reply", [*graded([0.5, 0.5]), sent("bo", "a", round=1)])

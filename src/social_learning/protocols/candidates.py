@@ -1,5 +1,6 @@
 """Candidates: examples that came in from teachers, how they are asked for, and how a lesson's worth of them is picked."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -67,19 +68,33 @@ def pick(
     balanced: bool,
     rng: np.random.Generator,
     merits: Sequence[float] | None = None,
+    share: int | None = None,
 ) -> list[Candidate]:
     """Pick `count` candidates, in random order; with `merits`, one for each of `pool`, those of highest merit, best first.
 
-    `balanced`: labels in turn, as far as the pool has them.
+    `balanced`: labels in turn, as far as the pool has them. `share`: at most so many of one teacher, as far as the others have
+    enough.
     """
     places = rng.permutation(len(pool)).tolist()
     if merits is not None:
         places.sort(key=lambda place: -merits[place])
     order = [pool[place] for place in places]
     if not (balanced and task.labels):
-        return order[:count]
+        return _in_turn([order], count, share)
     piles = [[c for c in order if c.example.answer == label] for label in rng.permutation(list(task.labels))]
-    return [pile[turn] for turn in range(len(order)) for pile in piles if turn < len(pile)][:count]
+    return _in_turn(piles, count, share)
+
+
+def _in_turn(piles: Sequence[list[Candidate]], count: int, share: int | None) -> list[Candidate]:
+    """Take from each pile in turn the first candidate whose teacher has not had its share; where all have had it, the first."""
+    left, taken, chosen = [list(pile) for pile in piles], Counter[str](), list[Candidate]()
+    while len(chosen) < count and any(left):
+        for pile in filter(None, left):
+            room = (n for n, c in enumerate(pile) if share is None or taken[c.source.teacher] < share)
+            candidate = pile.pop(next(room, 0))
+            taken[candidate.source.teacher] += 1
+            chosen.append(candidate)
+    return chosen[:count]
 
 
 def candidates_of(task: Task, replies: Replies) -> list[Candidate]:

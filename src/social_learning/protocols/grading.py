@@ -49,18 +49,21 @@ def best_lesson(
     """Have teachers grade `generation.lessons` lessons of `count` candidates each, and return the best one; a single lesson is
     graded by nobody. Requests are numbered from `round`.
 
-    Only teachers that graded all lessons count. For each lesson, an eighth of its grades at either end is left out, one at least:
-    from three graders on, one alone cannot push a lesson beyond what others gave it. Raises TeachingError where no teacher
-    graded all.
+    Only teachers that graded all lessons count, each by how a lesson's grade differs from its mean grade. For each lesson, an eighth
+    of these at either end is left out, one at least: from three graders on, one alone cannot push a lesson beyond what others gave
+    it. Nor has a teacher more than its share of a lesson, as far as others sent enough. Raises TeachingError where no
+    teacher graded all.
     """
-    later = generation.lessons // 4
-    lessons = [pick(task, pool, count, generation.balanced, rng) for _ in range(max(1, generation.lessons - 2 * later))]
+    balanced = generation.balanced
     if generation.lessons == 1:
-        return lessons[0]
+        return pick(task, pool, count, balanced, rng)
+    share = math.ceil(count / len({candidate.source.teacher for candidate in pool}))
+    later = generation.lessons // 4
+    lessons = [pick(task, pool, count, balanced, rng, share=share) for _ in range(generation.lessons - 2 * later)]
     grades = yield from _graded(lessons, teachers, generation, round)
     for turn in range(1, 3 if later else 1):
         worth = _worth(pool, lessons, _trimmed(grades))
-        more = [_drawn_by(worth, task, pool, count, generation.balanced, rng) for _ in range(later)]
+        more = [_drawn_by(worth, task, pool, count, balanced, rng, share) for _ in range(later)]
         added = yield from _graded(more, teachers, generation, round + turn)
         lessons += more
         grades = {name: [*row, *added[name]] for name, row in grades.items() if name in added}
@@ -91,11 +94,14 @@ def _grades(name: str, reply: Reply, lessons: int) -> list[float]:
 
 
 def _trimmed(grades: Mapping[str, Sequence[float]]) -> np.ndarray:
-    """The trimmed mean of each lesson's grades."""
+    """The trimmed mean of each lesson's grades, each less its grader's mean: how hard a grader's questions are says nothing of
+    lessons, and would make room for one that lies.
+    """
     if not grades:
         raise TeachingError("no teacher graded the lessons")
     left_out = min((len(grades) - 1) // 2, math.ceil(TRIMMED * len(grades)))
-    rows = np.sort(list(grades.values()), axis=0)
+    given = np.array(list(grades.values()), dtype=float)
+    rows = np.sort(given - given.mean(axis=1, keepdims=True), axis=0)
     trimmed: np.ndarray = rows[left_out : len(rows) - left_out].mean(axis=0)
     return trimmed
 
@@ -113,9 +119,15 @@ def _worth(pool: Sequence[Candidate], lessons: Lessons, grades: np.ndarray) -> n
 
 
 def _drawn_by(
-    worth: np.ndarray, task: Task, pool: Sequence[Candidate], count: int, balanced: bool, rng: np.random.Generator
+    worth: np.ndarray,
+    task: Task,
+    pool: Sequence[Candidate],
+    count: int,
+    balanced: bool,
+    rng: np.random.Generator,
+    share: int,
 ) -> list[Candidate]:
     """Pick the candidates that seem to be worth most, with some chance in it, in random order."""
     noisy = worth + NOISE * worth.std() * rng.standard_normal(len(pool))
-    chosen = pick(task, pool, count, balanced, rng, noisy.tolist())
+    chosen = pick(task, pool, count, balanced, rng, noisy.tolist(), share)
     return pick(task, chosen, count, balanced, rng)
