@@ -13,6 +13,7 @@ pytest.importorskip("flwr", reason="flwr is not installed: pip install 'social-l
 from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
+from google.protobuf.message import DecodeError
 
 from social_learning.experiment import run
 from social_learning.flower import SWITCHED_OFF, courier
@@ -45,6 +46,7 @@ class FakeGrid(Grid):  # type: ignore[misc]
         self.sent: list[Message] = []
         self.waiting: list[Message] = []
         self.later: list[Message] = []
+        self.unreadable: dict[str, Exception] = {}
 
     def set_run(self, run: Any) -> None: ...
 
@@ -67,7 +69,14 @@ class FakeGrid(Grid):  # type: ignore[misc]
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        came, self.waiting, self.later = self.waiting, self.later, []
+        # As Flower does it: what is handed out is gone, also where one reply of the batch cannot be read.
+        asked = set(message_ids)
+        came = [message for message in self.waiting if message.metadata.reply_to_message_id in asked]
+        late = [message for message in self.later if message.metadata.reply_to_message_id in asked]
+        self.waiting = [message for message in self.waiting if message not in came] + late
+        self.later = [message for message in self.later if message not in late]
+        for id in asked & set(self.unreadable):
+            raise self.unreadable.pop(id)
         return came
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
@@ -131,9 +140,13 @@ def test_what_nodes_do_wrong_is_a_missing_teacher_and_late_or_doubled_replies_ch
         both = RecordDict({RESPONSE: ConfigRecord({"text": "a"}), "more": ConfigRecord({"text": "b"})})
         return [Message(both, reply_to=message)]
 
+    def unreadable(message: Message) -> list[Message]:
+        grid.unreadable[message.metadata.message_id] = DecodeError("private words")
+        return []
+
     grid = FakeGrid(
         {
-            1: doubled, 2: unasked, 3: error(3), 4: error(5), 5: error(2), 6: lambda _: [],
+            0: unreadable, 1: doubled, 2: unasked, 3: error(3), 4: error(5), 5: error(2), 6: lambda _: [],
             7: says(MISSING, "hung_up"), 8: says(MISSING, "a word of its own"), 9: two, 10: says("other", "x"),
             11: says(RESPONSE, "\ud800"),
         }
@@ -142,6 +155,7 @@ def test_what_nodes_do_wrong_is_a_missing_teacher_and_late_or_doubled_replies_ch
     came = list(carrier.carry({f"t{node}": b"{}" for node in [*grid.nodes, 99]}))
     assert len(came) == len(dict(came))
     assert dict(came) == {
+        "t0": Missing("garbage"),
         "t1": b"first",
         "t3": Missing("timed_out"),
         "t4": Missing("unreachable"),
@@ -156,6 +170,30 @@ def test_what_nodes_do_wrong_is_a_missing_teacher_and_late_or_doubled_replies_ch
     grid.nodes = {node: says(RESPONSE, "now") for node in grid.nodes}
     grid.waiting = doubled(grid.sent[0])
     assert list(carrier.carry({"t1": b"{}"})) == [("t1", b"now")]
+
+
+@pytest.mark.parametrize("taken", ["none", "all but one"])
+def test_what_the_superlink_does_not_take_is_unreachable_at_once(taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = FakeGrid({1: says(RESPONSE, "now"), 2: says(RESPONSE, "now")})
+    push = grid.push_messages
+    monkeypatch.setattr(
+        grid, "push_messages", lambda messages: [] if taken == "none" else [*push(messages[:1]), *[None]]
+    )
+    time = Time()
+    came = dict(GridCarrier(grid, {"t1": 1, "t2": 2}, 3, time.clock()).carry({"t1": b"{}", "t2": b"{}"}))
+    first = Missing("unreachable") if taken == "none" else b"now"
+    assert came == {"t1": first, "t2": Missing("unreachable")}
+
+
+def test_a_node_that_sends_bytes_that_cannot_be_read_is_nobody() -> None:
+    grid = FakeGrid({})
+
+    def unreadable(message: Message) -> list[Message]:
+        grid.unreadable[message.metadata.message_id] = UnicodeDecodeError("utf-8", b"", 0, 1, "")
+        return []
+
+    grid.nodes = {1: unreadable, 2: says(TEACHER, "ann")}
+    assert find_teachers(grid, ("ann", "bo"), {}, 2, Time().clock()) == {"ann": 2}
 
 
 def test_a_name_that_two_nodes_claim_belongs_to_neither_unless_it_is_pinned() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flwr.app import Message
 from flwr.serverapp import Grid
+from google.protobuf.message import DecodeError
 
 from social_learning.flower.letters import ASK, ENQUIRY, MISSING, RESPONSE, TEACHER, WHO, content, text_of
 from social_learning.transports.carrier import Missing
@@ -15,6 +16,10 @@ EXPIRED, UNAVAILABLE = 3, 5
 
 REASONS = frozenset({"unreachable", "timed_out", "hung_up", "too_long", "failed"})
 """What a courier may say; any other word of its is garbage, and is not repeated."""
+
+
+UNREADABLE = (AttributeError, DecodeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Flower raises for a reply whose bytes it cannot read; errors of the network are none of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +47,48 @@ class GridCarrier:
         known = [name for name in letters if name in self._nodes]
         messages = [_letter(ENQUIRY, letters[name].decode(), self._nodes[name], ASK, self._timeout) for name in known]
         for number, message in exchange(self._grid, messages, self._timeout, self._clock):
-            yield known[number], _read(message)
+            yield known[number], message if isinstance(message, Missing) else _read(message)
 
 
-def exchange(grid: Grid, messages: list[Message], timeout: float, clock: Clock) -> Iterator[tuple[int, Message]]:
-    """Send messages and yield each one's number and the first reply to it, as they come, for at most `timeout` seconds."""
-    if not messages:
-        return
+def exchange(
+    grid: Grid, messages: list[Message], timeout: float, clock: Clock
+) -> Iterator[tuple[int, Message | Missing]]:
+    """Send messages and yield each one's number and the first reply to it, as they come; waits for at most `timeout` seconds.
+
+    A message that could not be sent is unreachable, and a reply that cannot be read is garbage.
+    """
     deadline = clock.now() + timeout
-    waiting = {id: number for number, id in enumerate(grid.push_messages(messages)) if id}
+    ids = _push(grid, messages)
+    yield from ((number, Missing("unreachable")) for number, id in enumerate(ids) if id is None)
+    waiting = {id: number for number, id in enumerate(ids) if id is not None}
     while waiting:
-        for message in grid.pull_messages(list(waiting)):
-            # Errors that the SuperLink makes up carry its own node id: only what a reply answers tells whose it is.
-            number = waiting.pop(message.metadata.reply_to_message_id, None)
-            if number is not None:
-                yield number, message
+        for id, message in _pull(grid, list(waiting)):
+            yield waiting.pop(id), message
         if clock.now() >= deadline:
             return
         if waiting:
             clock.sleep(clock.poll)
+
+
+def _push(grid: Grid, messages: list[Message]) -> list[str | None]:
+    """Send messages; returns their ids, None for each that was not taken. All at once, or, where they are too large, none."""
+    ids = [id or None for id in grid.push_messages(messages)] if messages else []
+    return ids if len(ids) == len(messages) else [None] * len(messages)
+
+
+def _pull(grid: Grid, ids: list[str]) -> Iterator[tuple[str, Message | Missing]]:
+    """Return what came in answer to messages, with their ids.
+
+    Each is asked for by itself: where a reply's bytes cannot be read, Flower raises, and all that it was handed with is lost.
+    """
+    for id in ids:
+        try:
+            came = list(grid.pull_messages([id]))
+        except UNREADABLE:
+            yield id, Missing("garbage")
+            continue
+        # Errors that the SuperLink makes up carry its own node id: only what a reply answers tells whose it is.
+        yield from [(id, message) for message in came if message.metadata.reply_to_message_id == id][:1]
 
 
 def find_teachers(
@@ -85,12 +113,12 @@ def find_teachers(
         new = [node for node in grid.get_node_ids() if node not in asked]
         asked.update(new)
         left = max(clock.poll, deadline - clock.now())
-        sent = grid.push_messages([_letter(TEACHER, "?", node, WHO, left) for node in new]) if new else ()
-        waiting |= {id: node for id, node in zip(sent, new, strict=True) if id}
-        for message in grid.pull_messages(list(waiting)) if waiting else ():
-            node = waiting.pop(message.metadata.reply_to_message_id, None)
-            name = text_of(message, TEACHER)
-            if node is not None and name is not None and name in names and name not in found:
+        sent = _push(grid, [_letter(TEACHER, "?", node, WHO, left) for node in new])
+        waiting |= {id: node for id, node in zip(sent, new, strict=True) if id is not None}
+        for id, message in _pull(grid, list(waiting)):
+            node = waiting.pop(id)
+            name = None if isinstance(message, Missing) else text_of(message, TEACHER)
+            if name is not None and name in names and name not in found:
                 claimed.setdefault(name, set()).add(node)
         if clock.now() >= deadline:
             break
