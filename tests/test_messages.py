@@ -1,6 +1,8 @@
 """Messages: the whole wire format between a student and its teachers."""
 
 import json
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 
@@ -160,3 +162,33 @@ def test_grades_are_shares_and_lessons_name_candidates() -> None:
         ReplyGrades(teacher="ann", round=0, grades=(1.5,))
     with pytest.raises(ValidationError, match="not there"):
         RequestGrades(round=0, candidates=(Example(fields={"text": "a"}, answer="b"),), lessons=((1,),), questions=1)
+
+
+HOSTILE = """
+import json, resource, sys
+from social_learning.errors import MessageError
+from social_learning.messages import ENQUIRY_BYTES, enquiry_from_json
+
+kind, many = sys.argv[1], ENQUIRY_BYTES // 12
+example = {"fields": {"text": "a"}, "answer": "b"}
+request = {
+    "candidates": {"kind": "vote", "round": 0, "candidates": [0] * 5 * many},
+    "lessons": {"kind": "grades", "round": 0, "questions": 8, "candidates": [example], "lessons": [["x"] * 2 * many]},
+    "fields": {"kind": "vote", "round": 0, "candidates": [{"fields": {str(n): 0 for n in range(many)}, "answer": ""}]},
+    "keys": {"kind": "vote", "round": 0, "candidates": [example], **{str(n): 0 for n in range(many)}},
+    "deep": {"kind": "vote", "round": 0, "candidates": "DEEP"},
+}[kind]
+raw = json.dumps({"run": "r", "id": "i", "repeat": 0, "request": request}, separators=(",", ":"))
+raw = raw.replace('"DEEP"', "[" * ENQUIRY_BYTES)[:ENQUIRY_BYTES].encode()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    enquiry_from_json(raw)
+except MessageError:
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("kind", ["candidates", "lessons", "fields", "keys", "deep"])
+def test_what_is_wrong_in_a_million_places_takes_no_more_memory_for_it(kind: str) -> None:
+    done = subprocess.run([sys.executable, "-c", HOSTILE, kind], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 150  # MiB, of an enquiry of 4 MiB; complaints about each place took gigabytes

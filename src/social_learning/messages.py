@@ -4,9 +4,10 @@ A request says what is wanted, never how a teacher finds it. A reply holds what 
 types are the whole wire format: transports carry their JSON and know nothing of teaching.
 """
 
+import json
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError, model_validator
 
 from social_learning.errors import MessageError
 from social_learning.task import Example
@@ -58,7 +59,7 @@ class RequestVote(_Frozen):
 
     kind: Literal["vote"] = "vote"
     round: int = Field(ge=0)
-    candidates: tuple[Example, ...] = Field(min_length=1)
+    candidates: Annotated[tuple[Example, ...], FailFast()] = Field(min_length=1)
     by: Literal["likelihood", "answers"] = "likelihood"
 
 
@@ -73,8 +74,8 @@ class RequestGrades(_Frozen):
 
     kind: Literal["grades"] = "grades"
     round: int = Field(ge=0)
-    candidates: tuple[Example, ...] = Field(min_length=1)
-    lessons: tuple[tuple[int, ...], ...] = Field(min_length=1)
+    candidates: Annotated[tuple[Example, ...], FailFast()] = Field(min_length=1)
+    lessons: Annotated[tuple[Annotated[tuple[int, ...], FailFast()], ...], FailFast()] = Field(min_length=1)
     questions: int = Field(ge=1)
     by: Literal["likelihood", "answers"] = "likelihood"
 
@@ -115,14 +116,14 @@ class GuardResult(_Frozen):
 class _Reply(_Frozen):
     teacher: str
     round: int = Field(ge=0)
-    guards: tuple[GuardResult, ...] = ()
+    guards: Annotated[tuple[GuardResult, ...], FailFast()] = ()
 
 
 class ReplyExamples(_Reply):
     """Examples that a teacher lets out, and how many it discarded, by reason. Answers both example requests."""
 
     kind: Literal["examples"] = "examples"
-    examples: tuple[Example, ...]
+    examples: Annotated[tuple[Example, ...], FailFast()]
     discarded: dict[str, Count] = Field(default_factory=dict)
 
 
@@ -137,7 +138,7 @@ class ReplyGrades(_Reply):
     """A grade for each lesson, in order, rounded to four digits: 0 for none of the answers, 1 for all of them."""
 
     kind: Literal["grades"] = "grades"
-    grades: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    grades: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], FailFast()]
 
 
 class ReplyInstruction(_Reply):
@@ -172,6 +173,9 @@ Name = Annotated[str, Field(pattern=NAME_FORM)]
 
 ENQUIRY_BYTES = 4 * 2**20
 """The longest enquiry that a teacher reads; a vote carries the candidates of all teachers."""
+
+MOST_KEYS = 64
+"""The most keys that an object in a message may have."""
 
 RESPONSE_BYTES = 2**18
 """The longest response that a student reads."""
@@ -239,7 +243,17 @@ def response_from_json(text: str | bytes) -> Response:
 
 def _read(adapter: TypeAdapter[Message], text: str | bytes, what: str) -> Message:
     try:
+        json.loads(text, object_pairs_hook=_of_few_keys)
         return adapter.validate_json(text)
     except ValidationError as error:
         kinds = sorted({problem["type"] for problem in error.errors(include_input=False, include_url=False)})
+    except (ValueError, RecursionError):
+        kinds = ["json_invalid"]
     raise MessageError(f"this is no {what}: {', '.join(kinds)}")
+
+
+def _of_few_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse an object with many keys before its every key is complained about, which takes a hundred times its bytes."""
+    if len(pairs) > MOST_KEYS:
+        raise ValueError
+    return dict(pairs)

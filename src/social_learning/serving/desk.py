@@ -57,13 +57,13 @@ class Desk:
 
     def respond(self, raw: bytes) -> bytes:
         """Return the response to an enquiry: a reply or a refusal, as one line of JSON without its line break."""
-        try:
-            if len(raw) > ENQUIRY_BYTES:
-                return refusal("unreadable")
-            enquiry = enquiry_from_json(raw)
-        except MessageError:
+        if len(raw) > ENQUIRY_BYTES:
             return refusal("unreadable")
-        with self._turn:
+        with self._turn:  # also to read it: what is large in memory is there once
+            try:
+                enquiry = enquiry_from_json(raw)
+            except MessageError:
+                return refusal("unreadable")
             try:
                 return to_json(self._respond(enquiry)).encode()
             except Exception as error:  # the outbox cannot be read or written
