@@ -4,7 +4,7 @@
 
 Each number of teachers is measured in a process of its own, so that peak memory is its own; before it, ten teachers teach a
 lesson, so that what every lesson needs is not counted. Teachers are made for each request and forgotten, and carried to in this
-process: what is left in memory is the student's. The arm `generated` is run, one round of examples and one of grades, through
+process: what is left in memory is the student's. The arm `generated` is run, rounds of examples and three of grades, through
 enquiries, checks and the reply log, as over sockets or Flower.
 """
 

@@ -135,6 +135,10 @@ def start(folder: Path, experiment: Path, courier: str | None) -> None:
     print(
         f"{len(names)} teachers, a SuperLink on port {federation.state['port']} and {len(names)} SuperNodes are running"
     )
+    if not courier:
+        print(
+            "SuperNodes run under your own account: the code of a bundle can read the silos. Use --courier USER for real ones."
+        )
 
 
 def _register(federation: Federation, name: str) -> None:
@@ -261,10 +265,10 @@ def online(federation: Federation) -> int:
 
 def _start_teacher(federation: Federation, name: str, courier: str | None) -> None:
     silo = federation.folder / "silos" / name
-    text = (silo / "silo.toml").read_text()
+    lines = (silo / "silo.toml").read_text().splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith(("socket = ", "courier_group = ")))
     settings = f'socket = "{_socket(silo)}"\n' + (f'courier_group = "{_group(courier)}"\n' if courier else "")
-    if not text.startswith("socket"):
-        (silo / "silo.toml").write_text(settings + text)
+    (silo / "silo.toml").write_text(settings + text)
     _socket(silo).parent.mkdir(exist_ok=True)
     command = [str(BIN / "python"), "-m", "social_learning.cli", "teacher", "serve", str(silo / "silo.toml")]
     process = federation.spawn(f"teacher-{name}", command, federation.environment(name))

@@ -16,6 +16,7 @@ from social_learning.messages import GuardResult
 from social_learning.privacy.detectors import Detector, FormDetector, Found, shared
 from social_learning.privacy.distance import normalized_distance
 from social_learning.task import ANSWER, Example, Task
+from social_learning.unseen import is_unseen
 
 LONG_FIELD_WORDS = 5
 """A private field of at least this many words is a copy wherever it turns up; a shorter one only as a whole question.
@@ -99,7 +100,7 @@ def visible(text: str) -> str:
     if text.isascii() and text.replace("\n", " ").isprintable():
         return text  # most text is: a whole silo is read here for each teacher
     kept = (c if c == "\n" or not c.isspace() else " " for c in text)
-    return "".join(c for c in kept if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
+    return "".join(c for c in kept if c == "\n" or not is_unseen(c))
 
 
 def normalise(text: str) -> str:

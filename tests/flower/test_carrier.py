@@ -1,6 +1,9 @@
 """The carrier over Flower and the courier at a site, with a grid in this process: no SuperLink."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -256,10 +259,12 @@ def test_a_courier_says_for_whom_it_carries() -> None:
         assert text_of(courier.say_who(letter("?", WHO, TEACHER), context(**node)), TEACHER) == ""
 
 
-def test_telemetry_updates_and_installs_are_off() -> None:
-    import os
-
-    assert {name: os.environ[name] for name in SWITCHED_OFF} == SWITCHED_OFF
+def test_telemetry_updates_and_installs_are_off_where_nobody_asked_for_them() -> None:
+    code = "import json, os, social_learning.flower as f; from flwr.supercore.telemetry import FLWR_TELEMETRY_ENABLED as on"
+    code += "; print(json.dumps([on, {name: os.environ[name] for name in f.SWITCHED_OFF}]))"
+    environment = {name: value for name, value in os.environ.items() if name not in SWITCHED_OFF}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == ["0", SWITCHED_OFF]
 
 
 def test_simulated_teachers_are_those_of_one_process(tmp_path: Path) -> None:

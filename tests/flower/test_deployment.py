@@ -82,6 +82,19 @@ def private_phrases(federation: Path) -> set[bytes]:
     return {form for phrase in phrases if phrase not in known for form in forms_of(phrase)}
 
 
+def nothing_private_is_shared(federation: Path) -> None:
+    """Search every file that is not a silo's own for every private text."""
+    texts, phrases = private_texts(federation), private_phrases(federation)
+    assert len(phrases) >= 20
+    shared = [
+        path for path in federation.rglob("*") if path.is_file() and "silos" not in path.relative_to(federation).parts
+    ]
+    assert {"superlink.log", "superlink.db", "replies.jsonl", "report.html"} <= {path.name for path in shared}
+    for path in shared:
+        content = path.read_bytes()
+        assert not [text for text in texts | phrases if text in content], path
+
+
 def test_a_bundle_holds_code_only(tmp_path: Path) -> None:
     app = tmp_path / "app"
     shutil.copytree(EXAMPLE / "app", app)
@@ -107,17 +120,10 @@ def test_lessons_are_those_of_one_process_and_nothing_private_is_anywhere_else(
     command("run", "--folder", str(federation))
     assert lessons(federation / "run") == here
     assert "3 of 3 teachers are there" in (federation / "logs" / "run.log").read_text()
-    texts, phrases = private_texts(federation), private_phrases(federation)
     assert len(texts_in(federation)) == 300
-    assert len(phrases) >= 20
-    shared = [
-        path for path in federation.rglob("*") if path.is_file() and "silos" not in path.relative_to(federation).parts
-    ]
-    assert {"superlink.log", "superlink.db", "replies.jsonl", "report.html"} <= {path.name for path in shared}
-    for path in shared:
-        content = path.read_bytes()
-        assert not [text for text in texts | phrases if text in content], path
+    nothing_private_is_shared(federation)
     # The search can fail.
+    texts, phrases = private_texts(federation), private_phrases(federation)
     silo = (federation / "silos" / "teacher-1" / "held_out.jsonl").read_bytes()
     assert [text for text in texts if text in silo]
     assert [phrase for phrase in phrases if phrase in silo]
@@ -179,6 +185,7 @@ def test_a_supernode_killed_in_the_middle_of_a_round_and_a_killed_teacher(federa
     failed = command("run", "--folder", str(federation), "--out", str(federation / "too-few"), least=1)
     assert failed.returncode == 1
     assert "1 of 3 teachers answered" in failed.stdout + (federation / "logs" / "run.log").read_text()
+    nothing_private_is_shared(federation)  # nor after faults
 
 
 HOSTILE = """

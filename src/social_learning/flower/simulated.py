@@ -69,6 +69,7 @@ def _teacher(experiment: str, data: str, number: int, repeat: int) -> Teacher:
         guards=guards_for(settings.teachers),
         seed=child_seed(settings.seed, "teacher", silo.name, repeat),
         detector=detector(settings.privacy.detector),
+        whole_grades=True,  # as served teachers grade
     )
 
 

@@ -10,8 +10,7 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
-_HIDDEN = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
-"""Characters without ink that are letters, signs or combining marks for Unicode."""
+from social_learning.unseen import is_unseen
 
 _SUSPECT = re.compile(r"[^\t\n\x20-\x7e]")
 _MARK = Markup('<span class="mark">{}</span>')
@@ -37,10 +36,8 @@ def marked(text: str) -> Markup:
 
 def is_hidden(character: str) -> bool:
     """Tell whether a character shows nothing of its own, or steers how others are shown."""
-    category = unicodedata.category(character)
-    if category in ("Zl", "Zp") or (category[0] == "C" and character not in "\t\n"):
-        return True
-    return character in _HIDDEN or "\ufe00" <= character <= "\ufe0d" or "\U000e0100" <= character <= "\U000e01ef"
+    unassigned_or_break = unicodedata.category(character) in ("Cn", "Zl", "Zp")
+    return unassigned_or_break or (is_unseen(character) and character not in "\t\n")
 
 
 def _mark(character: str) -> str:

@@ -6,6 +6,7 @@ order to the student's model is flagged and stays: a message may say such things
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,8 +47,12 @@ REASONS = frozenset({"malformed", "cut_off", "repeated", "self_check"})
 MOST_COUNTS = 32
 """Entries of a reply's counts of guards and discards."""
 
-MARKUP = re.compile(r"<\|[^|\n]{1,40}\|>|\[/?INST\]|</?s>|<(?:start|end)_of_turn>|<<SYS>>", re.IGNORECASE)
-"""Control words of chat formats: no text of a task holds them, and a tokenizer may read them as its own."""
+MARKUP = re.compile(
+    r"<\|[^|\n]{1,40}\|>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS)\]|<<SYS>>|<(?:start|end)_of_turn>"
+    r"|</?(?:s|think|bos|eos|pad|unk|tool_call|tool_response)>|^\s*### ?(?:instruction|response|input|system|user|assistant)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Control words of chat formats: no text of a task holds them, and a tokenizer may read them as its own. It finds common ones."""
 
 ORDERS = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b[^.!?\n]{0,40}\b(?:instruction|prompt|example|rule|above|previous)s?\b"
@@ -155,7 +160,8 @@ def _bytes(*texts: str) -> int:
 def _problem_of_text(text: str) -> str:
     if visible(text) != text:
         return "control_characters"
-    return "model_markup" if MARKUP.search(text) else ""
+    # Variants of letters, such as the wide bars of some formats, are looked through.
+    return "model_markup" if MARKUP.search(unicodedata.normalize("NFKC", text)) else ""
 
 
 def _instruction(reply: ReplyInstruction) -> Accepted:
