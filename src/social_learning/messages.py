@@ -181,6 +181,10 @@ RESPONSE_BYTES = 2**18
 """The longest response that a student reads."""
 
 
+ENVELOPE_BYTES = 512
+"""More than a response adds to its reply: run, id and the names of its keys."""
+
+
 class Enquiry(_Frozen):
     """A request on its way to a teacher of its own: of which run, under which id, for which repeat.
 

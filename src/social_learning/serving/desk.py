@@ -1,5 +1,6 @@
 """Desk: where enquiries come in at a teacher of its own, and responses go out. Knows nothing of sockets."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -95,7 +96,10 @@ class Desk:
     def _tell(self, enquiry: Enquiry, error: Exception) -> None:
         # The text of an error that is not ours may hold private words.
         text = f": {error}" if isinstance(error, UserError) else ""
-        self._note(f"{enquiry.run}/{enquiry.id}: {type(error).__name__}{text}")
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # nobody reads the log any more: what was tried counts all the same
+            self._note(f"{enquiry.run}/{enquiry.id}: {type(error).__name__}{text}")
 
     def _refuse(self, enquiry: Enquiry, code: Refusal) -> Response:
         self._outbox.add(enquiry, None, code, self._clock())

@@ -60,6 +60,7 @@ class Outbox:
             try:
                 self._path.touch(mode=0o600)
                 self._stream = stack.enter_context(self._path.open("r+b", buffering=0))
+                _sync_folder(self._path.parent)
             except OSError as error:
                 raise ServingError(f"cannot write the outbox {self._path}: {error.strerror}") from None
             self._load()
@@ -154,6 +155,15 @@ class Outbox:
             self._stream.seek(offset)
             self._broken = False
             raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a file that was just made found again after a loss of power: with it the caps' memory would go."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from social_learning.messages import (
+    ENVELOPE_BYTES,
     RESPONSE_BYTES,
     Refusal,
     Request,
@@ -46,7 +47,7 @@ class RequestCaps(_Table):
     lessons: Count = 64
     lesson: Count = 64
     questions: tuple[Count, ...] = (8,)
-    bytes: int = Field(default=64 * 1024, ge=1, le=RESPONSE_BYTES)
+    bytes: int = Field(default=64 * 1024, ge=1, le=RESPONSE_BYTES - ENVELOPE_BYTES)
 
 
 class Caps(_Table):

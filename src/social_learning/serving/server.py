@@ -63,8 +63,10 @@ class Server:
                 continue
             try:
                 connection, _ = self._socket.accept()
-            except TimeoutError:
+            except OSError as error:  # whoever hung up before, or no file is free just now
                 self._free.release()
+                if not isinstance(error, TimeoutError):
+                    self._stopped.wait(WAKES)
                 continue
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
