@@ -12,7 +12,8 @@ from social_learning.errors import ModelError
 from social_learning.messages import RESPONSE_BYTES
 from social_learning.models.base import Prompt, Score
 from social_learning.models.fakes import FakeModel
-from social_learning.remote import attendance_lines, learn
+from social_learning.remote import learn
+from social_learning.report.attendance import attendance_lines
 from social_learning.results import CellKey
 from tests.silos import DeskCarrier, lessons, short, silo_files
 
@@ -72,7 +73,7 @@ def test_what_is_no_answer_makes_a_teacher_missing(
 ) -> None:
     texts, lines = taught(carrier, hostile, tmp_path / "run")
     assert len(texts) == 4
-    assert lines == [f"teacher-3 was missing in 1 rounds: {told}"]
+    assert lines == [f"teacher-3 was missing in 1 round: {told}"]
     nowhere(tmp_path / "run")
 
 
@@ -134,6 +135,7 @@ def test_long_examples_do_not_keep_honest_teachers_from_grading(
     carrier.faults["teacher-3"] = hostile
     learn(short(arms=["zero-shot", "generated"], remote={"timeout": 20}), carrier, tmp_path / "run")
     assert attendance_lines(tmp_path / "run", [KEY]) == ["teacher-3: 8 texts too_long"]
+    assert "<li>teacher-3: 8 texts too_long</li>" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_more_than_was_asked_for_is_cut(carrier: DeskCarrier, tmp_path: Path) -> None:

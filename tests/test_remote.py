@@ -19,7 +19,8 @@ from social_learning.experiment import run
 from social_learning.lesson import Lesson
 from social_learning.models.base import Capabilities
 from social_learning.models.fakes import MixerModel
-from social_learning.remote import attendance_lines, learn, socket_carrier
+from social_learning.remote import learn, socket_carrier
+from social_learning.report.attendance import attendance_lines
 from social_learning.results import CellKey
 from social_learning.serving.outbox import read_outbox
 from social_learning.transports.carrier import Missing

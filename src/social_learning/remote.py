@@ -7,8 +7,6 @@ silos: each owner has the outbox for that.
 import json
 import secrets
 import time
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from social_learning.models.registry import load_model
 from social_learning.preflight import check_models, check_settings
 from social_learning.progress import Unwatched, Watch
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder, read_json, write_file
+from social_learning.records import RunFolder, write_file
 from social_learning.report import write_report
 from social_learning.results import Cell, CellKey, Result, summarise
 from social_learning.seeds import generator
@@ -164,18 +162,3 @@ def write_attendance(folder: Path, key: CellKey, attendance: Attendance) -> None
         "flags": {name: dict(sorted(counts.items())) for name, counts in sorted(attendance.flags.items())},
     }
     write_file(folder / "cells" / key.name / "attendance.json", json.dumps(table, indent=2) + "\n")
-
-
-def attendance_lines(folder: Path, keys: Sequence[CellKey]) -> list[str]:
-    """Say in words who was missing in a run and why, and what was taken out or flagged; empty where all was well."""
-    missing, flags = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for key in keys:
-        file = folder / "cells" / key.name / "attendance.json"
-        table = read_json(file) if file.exists() else {"missing": [], "flags": {}}
-        missing.update((entry["teacher"], entry["reason"]) for entry in table["missing"])
-        for teacher, counts in table["flags"].items():
-            flags.update({(teacher, flag): count for flag, count in counts.items()})
-    lines = [
-        f"{teacher} was missing in {count} rounds: {reason}" for (teacher, reason), count in sorted(missing.items())
-    ]
-    return lines + [f"{teacher}: {count} texts {flag}" for (teacher, flag), count in sorted(flags.items())]

@@ -17,8 +17,9 @@ from social_learning.endpoints import is_remote, models_of, price_remarks
 from social_learning.experiment import run as run_experiment
 from social_learning.live import Live
 from social_learning.models.base import Usage
-from social_learning.remote import attendance_lines, learn, socket_carrier
+from social_learning.remote import learn, socket_carrier
 from social_learning.report import load_result, show_result, write_report
+from social_learning.report.attendance import attendance_lines
 from social_learning.report.numbers import price
 from social_learning.results import Result
 from social_learning.work import known_sum

@@ -9,7 +9,8 @@ from flwr.serverapp import Grid, ServerApp
 from social_learning.config import cells_of, load_experiment
 from social_learning.errors import ConfigError
 from social_learning.flower.carrier import GridCarrier, find_teachers
-from social_learning.remote import attendance_lines, learn
+from social_learning.remote import learn
+from social_learning.report.attendance import attendance_lines
 
 
 def main(grid: Grid, context: Context) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import DRAWN, Arm, Experiment, Method
+from social_learning.config import DRAWN, Arm, Experiment, Method, cells_of
 from social_learning.errors import ConfigError, DataError
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
 from social_learning.report import numbers
+from social_learning.report.attendance import attendance_lines
 from social_learning.report.evidence import PrivacyView, privacy_of
 from social_learning.report.leaving import ArmLog, arm_log, shortened, sources_of
 from social_learning.report.load import Manifest, load_manifest
@@ -85,6 +86,7 @@ class Page:
     logs: tuple[ArmLog, ...]
     privacy: PrivacyView
     silent: tuple[str, ...]
+    attendance: tuple[str, ...]
     costs: tuple[CostRow, ...]
     settings: str
     fingerprint: str
@@ -123,6 +125,7 @@ def page_of(folder: Path, result: Result) -> Page:
         logs=tuple(arm_log(folder, name, _keys(result, name), task) for name in asked),
         privacy=privacy_of(folder, manifest.experiment, result.task, result),
         silent=tuple(name for name in dict.fromkeys(arm.name for arm in result.arms) if name not in asked),
+        attendance=tuple(attendance_lines(folder, [key for _, key in cells_of(manifest.experiment)])),
         costs=tuple(_cost(arm) for arm in result.arms),
         settings=as_toml(manifest.settings),
         fingerprint=str(facts.pop("fingerprint", "")),
