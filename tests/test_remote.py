@@ -23,6 +23,8 @@ from social_learning.remote import learn, socket_carrier
 from social_learning.report.attendance import attendance_lines
 from social_learning.results import CellKey
 from social_learning.serving.outbox import read_outbox
+from social_learning.serving.policy import Policy
+from social_learning.serving.silo_file import load_policy, load_silo_file
 from social_learning.transports.carrier import Missing
 from social_learning.transports.sockets import SocketCarrier, ask_socket
 from tests.silos import SHORT, DeskCarrier, cli, end, lessons, serve, short, silo_files
@@ -389,3 +391,12 @@ def test_sockets_are_found_from_the_experiment_file(tmp_path: Path, carrier: Des
         socket_carrier(short())
     with pytest.raises(ConfigError, match=r"no \[remote\] table"):
         learn(short(), carrier, tmp_path / "run")
+
+
+def test_silos_that_are_split_get_a_policy_that_allows_what_the_experiment_asks(tmp_path: Path) -> None:
+    asked = {"keep": 20, "samples": 100, "shots": 3, "questions": 5}
+    (file, *_) = silo_files(tmp_path / "asked", generation=asked, instruction={"shots": 70})
+    caps = load_policy(load_silo_file(file)).per_request
+    assert (caps.examples, caps.samples, caps.least_shots, caps.shots, caps.questions) == (20, 100, 3, 70, (5,))
+    (file, *_) = silo_files(tmp_path / "default")
+    assert load_policy(load_silo_file(file)) == Policy()

@@ -10,7 +10,7 @@ from social_learning.errors import ConfigError
 from social_learning.preflight import silos_for
 from social_learning.records import write_file
 from social_learning.report.settings import as_toml
-from social_learning.serving.policy import Policy
+from social_learning.serving.policy import Policy, RequestCaps
 from social_learning.silo import Silo
 from social_learning.task import ANSWER
 
@@ -18,8 +18,8 @@ OWNER_ONLY = 0o600
 
 
 def write_silos(experiment: Experiment, folder: Path, data: Path | None = None) -> list[Path]:
-    """Write one folder per teacher with its rows, its silo file and the default policy, with as many questions for grades as the
-    experiment asks; return the silo files.
+    """Write one folder per teacher with its rows, its silo file and the default policy, as far as that allows what the experiment
+    asks in one request, else with caps that do; return the silo files.
 
     Seeds are the experiment's: teachers of their own send what they would send in one process.
     """
@@ -58,7 +58,7 @@ def _write(experiment: Experiment, silo: Silo, folder: Path) -> Path:
     }
     guards = ("no_copies", "min_distance", "no_shared_numbers", "no_shared_names")
     policy = Policy().model_dump(mode="json")
-    policy["per_request"]["questions"] = [experiment.generation.questions]
+    policy["per_request"] |= _asked(experiment, Policy().per_request)
     policy["guards"] = {
         **{name: getattr(teachers, name) for name in guards},
         "detector": experiment.privacy.detector,
@@ -69,3 +69,15 @@ def _write(experiment: Experiment, silo: Silo, folder: Path) -> Path:
     write_file(folder / "policy.toml", as_toml(policy))
     write_file(folder / "silo.toml", as_toml(table))
     return folder / "silo.toml"
+
+
+def _asked(experiment: Experiment, caps: RequestCaps) -> dict[str, Any]:
+    """The caps of one request that an experiment's own requests keep to."""
+    generation, instruction = experiment.generation, experiment.instruction
+    return {
+        "examples": max(caps.examples, generation.keep),
+        "samples": max(caps.samples, generation.samples, instruction.samples),
+        "least_shots": min(caps.least_shots, generation.shots, instruction.shots),
+        "shots": max(caps.shots, generation.shots, instruction.shots),
+        "questions": [generation.questions],
+    }
