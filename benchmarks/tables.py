@@ -1,10 +1,10 @@
-"""Puts the benchmarks' results into docs/performance.md and docs/endpoints.md: between `<!-- benchmarks/NAME -->` and `<!-- end -->`.
+"""Puts the benchmarks' results into docs/performance.md, docs/endpoints.md and docs/results.md: between `<!-- benchmarks/NAME -->`
+and `<!-- end -->`.
 
     .venv/bin/python -m benchmarks.tables
 
-NAME is `table` (ours against the peers), `machine`, `counts`, `peak`, `agreement`, `endpoint`, or a part of the growth: shots, rows,
-canaries, teachers, memory.
-Where nothing was measured yet, the place says so.
+NAME is `table` (ours against the peers), `machine`, `counts`, `peak`, `agreement`, `endpoint`, `poisoned`, or a part of the growth:
+shots, rows, canaries, teachers, memory. Where nothing was measured yet, the place says so.
 """
 
 import json
@@ -18,7 +18,7 @@ from benchmarks.compare import PEERS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ("docs/performance.md", "docs/endpoints.md")
+PAGES = ("docs/performance.md", "docs/endpoints.md", "docs/results.md")
 MARKED = re.compile(r"(<!-- benchmarks/([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTHING = "Not measured yet.\n"
 GROWTH = ("shots", "rows", "canaries", "teachers", "memory")
@@ -39,7 +39,7 @@ def content(name: str, results: Path = RESULTS) -> str:
         return NOTHING
     if name == "counts":
         return _rows(measured["counts"])
-    return {"peak": _peak, "agreement": agreement, "endpoint": _endpoint}[name](measured)
+    return {"peak": _peak, "agreement": agreement, "endpoint": _endpoint, "poisoned": _poisoned}[name](measured)
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> str:
@@ -61,6 +61,24 @@ def _machine(one: Mapping[str, Any]) -> str:
     theirs = "".join(f", {name} {version}" for name, version in peers.items())
     where = facts["gpu"] if one["device"] != "cpu" else f"{facts['processor']}, {facts['cores']} cores{features}"
     return f"{where}, {facts['memory_gib']} GiB; {one['dtype']}; {named}{theirs}.\n"
+
+
+def _poisoned(measured: Mapping[str, Any]) -> str:
+    def points(value: float, error: float | None) -> str:
+        return f"{value:.1f}" + ("" if error is None else f" ({error:.1f})")
+
+    return _rows(
+        [
+            {
+                "aggregator": row["aggregator"],
+                "condition": row["condition"],
+                "accuracy, %": points(row["accuracy"], row["standard_error"]),
+                "points below 7 honest": points(row["below_honest"], row["below_honest_standard_error"]),
+                "poisoned examples in a lesson": f"{row['poisoned_examples']:.1f}",
+            }
+            for row in measured["conditions"]
+        ]
+    )
 
 
 def _peak(measured: Mapping[str, Any]) -> str:
