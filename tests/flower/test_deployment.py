@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -145,11 +146,14 @@ def test_a_run_that_lost_its_superlink_goes_on_and_asks_nobody_twice(
     pin(federation)
     out = federation / "interrupted"
     with running("run", "--folder", str(federation), "--out", str(out)) as first:
-        wait_until(lambda: b'"round"' in content(out / "replies.jsonl") or ended(first))
+        # Two rounds have ended.
+        wait_until(lambda: content(out / "replies.jsonl").count(b'"round"') >= 2 or ended(first))
         assert not ended(first)
         os.kill(state(federation)["processes"]["superlink"], signal.SIGKILL)
         assert first.wait(PATIENCE) != 0
     start(federation.parent, courier)
+    known = Counter(json.loads(line).get("teacher") for line in content(out / "replies.jsonl").splitlines())
+    letters = {path: received(supernode_log(federation, path)) for path in before}
     command("run", "--folder", str(federation), "--out", str(out))
     assert lessons(out) == here
     run_name = (out / "run-name").read_text().strip()
@@ -157,6 +161,10 @@ def test_a_run_that_lost_its_superlink_goes_on_and_asks_nobody_twice(
         mine = [entry for entry in list(read_outbox(path))[before[path] :] if entry.run == run_name]
         # The first request of the voted arm is that of the generated one; two votes and one more request follow.
         assert len(mine) == len({entry.id for entry in mine}) >= 4
+        # Nor is a letter sent for what is known; one that was on its way may come again.
+        more = received(supernode_log(federation, path)) - letters[path]
+        assert known[path.parts[-3]] >= 2
+        assert more <= len(mine) - known[path.parts[-3]] + 1
 
 
 def test_a_supernode_killed_in_the_middle_of_a_round_and_a_killed_teacher(federation: Path, courier: list[str]) -> None:
@@ -299,6 +307,11 @@ def supernode(federation: Path, folder: Path, options: list[str]) -> tuple[int, 
 
 def outboxes(federation: Path) -> list[Path]:
     return sorted(federation.glob("silos/*/state/outbox.jsonl"))
+
+
+def supernode_log(federation: Path, outbox: Path) -> Path:
+    """The log of the SuperNode of the teacher whose outbox this is."""
+    return federation / "logs" / f"supernode-{outbox.parts[-3]}.log"
 
 
 def received(log: Path) -> int:
