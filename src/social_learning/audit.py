@@ -154,7 +154,8 @@ def audit(
         result = AuditResult(
             str(auditor.path), experiment.name, corpus.task.name, plan, planted, tuple(results), own_commit()
         )
-        auditor.write(replace(result, arms=(*results, *auditor.earlier(results))))
+        # What is written names its place in the run folder: that can be moved, and handed on.
+        auditor.write(replace(result, folder=f"audits/{plan.name}", arms=(*results, *auditor.earlier(results))))
         write_audit_report(folder_path)
     if problems:
         raise AuditError("; ".join(problems))
