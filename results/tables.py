@@ -5,7 +5,7 @@ one task's part of a table that `reproduce` wrote into results/reproduced.
     .venv/bin/python results/tables.py
 
 Each folder here holds the experiment file, with the command that runs it, and what the run wrote: results.json, results.csv and
-run.json (settings, versions, data, models), closeness.csv, and for each audit its audit.json and trials.csv.
+run.json (settings, versions, data, models), closeness.csv, and for each audit its audit.json and trials.csv, with their run.json.
 """
 
 import csv

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -321,6 +323,46 @@ def test_a_killed_and_a_hanging_teacher(started: dict[str, Any], tmp_path: Path)
     ran = cli("run", str(file), "--out", str(tmp_path / "out"))
     assert ran.returncode == 0, ran.stderr
     assert "teacher-1 was missing in" in ran.stderr
+
+
+GARBAGE = """
+import socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+listening.listen()
+print("is ready", flush=True)
+while True:
+    connection, _ = listening.accept()
+    with connection:
+        connection.makefile().readline()
+        connection.sendall(b"a private row, not a reply\\n")
+"""
+
+
+def test_a_teacher_that_answers_garbage_and_one_whose_silo_is_broken(silos: list[Path], tmp_path: Path) -> None:
+    broken = silos[2].parent / "examples.jsonl"
+    broken.write_text(broken.read_text() + '{"text": "quince jelly"}\n')
+    with pytest.raises(RuntimeError, match="row"):
+        serve(silos[2])
+    socket_path = silos[1].parent / "teacher.sock"
+    with subprocess.Popen(
+        [sys.executable, "-c", GARBAGE, str(socket_path)], stdout=subprocess.PIPE, text=True
+    ) as garbage:
+        teacher = serve(silos[0])
+        try:
+            assert garbage.stdout
+            assert "is ready" in garbage.stdout.readline()
+            ran = cli("run", str(write_experiment(tmp_path, 1, timeout=60)), "--out", str(tmp_path / "out"))
+        finally:
+            end(teacher)
+            garbage.kill()
+    assert ran.returncode == 0, ran.stderr
+    assert "teacher-2 was missing in" in ran.stderr
+    assert ": garbage" in ran.stderr
+    assert "teacher-3 was missing in" in ran.stderr
+    assert ": unreachable" in ran.stderr
+    written = [file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()]
+    assert not [words for words in (b"quince jelly", b"a private row") for content in written if words in content]
 
 
 def test_sockets_that_answer_garbage_or_nothing(tmp_path: Path) -> None:
