@@ -132,7 +132,9 @@ class Experiment(Table):
         nodes = self.remote.nodes if self.remote else {}
         for name in nodes:
             if name not in names:
-                raise ConfigError(f"remote.nodes: no teacher {name!r}{nearest(name, names)}")
+                raise ConfigError(
+                    f"remote.nodes: no teacher {name!r}; teachers are {', '.join(names)}{nearest(name, names)}"
+                )
         if len(set(nodes.values())) < len(nodes):
             raise ConfigError("remote.nodes: two teachers have the same node")
         if any(arm.method == "original" for arm in self.resolved_arms()):

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -63,7 +63,8 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     path = ".".join(parts) or "file"
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, parts[:-1])
-        return f"{where}: unknown key {path!r}{nearest(parts[-1], known)}"
+        meant = nearest(parts[-1], known) or f"; known keys: {', '.join(known)}"
+        return f"{where}: unknown key {path!r}{meant}"
     return f"{where}: {path}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
@@ -81,7 +82,7 @@ def _known_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     return [name for name in model.model_fields if name != "base"]
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return the end of an error about an unknown name: the known one that was meant, or else all of them."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error about an unknown name: the known one that was meant; empty where none is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

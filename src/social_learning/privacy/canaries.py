@@ -177,13 +177,14 @@ def canary_task(task: Task, kind: CanaryKind, templates: Mapping[CanaryKind, str
         pattern = Pattern(kind, templates[kind])
         _check(task, pattern)
         return CanaryTask(task, pattern, _same)
-    pattern = next((known for known in BUILT_IN.get(task.name, ()) if known.kind == kind), None)  # type: ignore[assignment]
-    if pattern is None:
+    known = {pattern.kind: pattern for pattern in BUILT_IN.get(task.name, ())}
+    if kind not in known:
         place = "{code}" if kind == "codes" else "{name}"
         raise ConfigError(
             f"task {task.name!r} has no pattern for {kind}: add a [canary] table with {kind} = an example of the task as text, "
             f"with {place} in place of the secret"
         )
+    pattern = known[kind]
     adapted = _lambada(task, pattern) if task.name == "lambada" else CanaryTask(task, pattern, _same)
     _read_back(adapted.task, pattern)
     return adapted

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from social_learning.errors import ConfigError
 
@@ -97,7 +97,7 @@ class PresidioDetector:
     Raises ConfigError where the extra is not installed.
     """
 
-    _KINDS = {"PERSON": "names", "EMAIL_ADDRESS": "emails", "URL": "links"}  # noqa: RUF012
+    _KINDS: ClassVar = {"PERSON": "names", "EMAIL_ADDRESS": "emails", "URL": "links"}
 
     def __init__(self, analyzer: Any = None) -> None:
         if analyzer is None:

@@ -4,7 +4,6 @@ One experiment per task holds the arms of all tables, so that the run folder of 
 whose teachers have another model, has an experiment of its own. Which tables are asked for decides what is done of them.
 """
 
-import difflib
 import hashlib
 import json
 import re
@@ -23,7 +22,7 @@ from social_learning.results import CellKey
 from social_learning.settings import DEFAULT_MODEL, REACHING, BudgetTable
 from social_learning.tasks import BUILT_IN
 from social_learning.tasks.gsm8k import FORMAT_NOTE
-from social_learning.toml_files import apply_override
+from social_learning.toml_files import apply_override, nearest
 
 ALONE = 8
 """At how many shots the teachers' model is tested alone, as in the paper's appendix G."""
@@ -81,10 +80,10 @@ def check_request(request: Request) -> None:
     """Refuse what cannot be reproduced; raises ConfigError in one line."""
     for name in request.tables:
         if name not in TABLES:
-            raise ConfigError(f"no table {name!r}: there are {', '.join(TABLES)} and all{_nearest(name, TABLES)}")
+            raise ConfigError(f"no table {name!r}: there are {', '.join(TABLES)} and all{nearest(name, TABLES)}")
     for task in request.tasks:
         if task not in BUILT_IN:
-            raise ConfigError(f"--tasks: no task {task!r}: there are {', '.join(BUILT_IN)}{_nearest(task, BUILT_IN)}")
+            raise ConfigError(f"--tasks: no task {task!r}: there are {', '.join(BUILT_IN)}{nearest(task, BUILT_IN)}")
     if "table10" in request.tables and request.teacher_model in (None, request.model):
         raise ConfigError(
             "table10 is about teachers of another model than the student's: give it with --teacher-model NAME"
@@ -219,8 +218,3 @@ def _other_arms(table: Mapping[str, Any], request: Request) -> dict[str, Any]:
 def _slug(model: str) -> str:
     """A model's name as part of a folder's name: what stands behind its last slash, in letters, digits, '.', '_', '-'."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", model.rstrip("/").rpartition("/")[2]).strip("-.") or "model"
-
-
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -96,9 +96,8 @@ class Desk:
     def _tell(self, enquiry: Enquiry, error: Exception) -> None:
         # The text of an error that is not ours may hold private words.
         text = f": {error}" if isinstance(error, UserError) else ""
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # nobody reads the log any more: what was tried counts all the same
+        # Where nobody reads the log any more, what was tried counts all the same.
+        with contextlib.suppress(OSError, ValueError):
             self._note(f"{enquiry.run}/{enquiry.id}: {type(error).__name__}{text}")
 
     def _refuse(self, enquiry: Enquiry, code: Refusal) -> Response:
