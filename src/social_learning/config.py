@@ -132,9 +132,8 @@ class Experiment(Table):
         nodes = self.remote.nodes if self.remote else {}
         for name in nodes:
             if name not in names:
-                raise ConfigError(
-                    f"remote.nodes: no teacher {name!r}; teachers are {', '.join(names)}{nearest(name, names)}"
-                )
+                meant = nearest(name, names) or f"; teachers are {', '.join(names)}"
+                raise ConfigError(f"remote.nodes: no teacher {name!r}{meant}")
         if len(set(nodes.values())) < len(nodes):
             raise ConfigError("remote.nodes: two teachers have the same node")
         if any(arm.method == "original" for arm in self.resolved_arms()):
