@@ -250,6 +250,7 @@ def test_a_fingerprint_is_eight_digits_over_the_settings() -> None:
     assert re.fullmatch("[0-9a-f]{8}", fingerprint)
     assert parse(seed=1, teachers={"count": 8}).fingerprint == fingerprint
     assert parse(instruction={"text": ""}).fingerprint == fingerprint
+    assert parse(generation={"share": 1}).fingerprint == fingerprint
     others = [
         parse(seed=2),
         parse(name="y"),
@@ -261,6 +262,7 @@ def test_a_fingerprint_is_eight_digits_over_the_settings() -> None:
         parse(teachers={"min_distance": 0.1}),
         parse(student={"calibrate": False}),
         parse(generation={"top_p": 0.9}),
+        parse(generation={"share": 2}),
         parse(instruction={"samples": 3}),
         parse(instruction={"text": "Decide."}),
         parse(data={"test_rows": 50}),

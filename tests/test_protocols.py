@@ -307,8 +307,8 @@ def test_how_hard_its_questions_are_gives_no_weight_to_one_that_lies() -> None:
 
 
 def test_no_teacher_has_more_than_its_share_of_a_lesson_unless_others_sent_too_few() -> None:
-    def most(ann: str, bo: str) -> set[int]:
-        protocol = random_examples(TASK, TEACHERS, 4, replace(GRADED, lessons=32), generator(1))
+    def most(ann: str, bo: str, share: float = 1.0) -> set[int]:
+        protocol = random_examples(TASK, TEACHERS, 4, replace(GRADED, lessons=32, share=share), generator(1))
         next(protocol)
         request = asked(go_on(protocol, sent("ann", *ann), sent("bo", *bo))).request
         assert isinstance(request, RequestGrades)
@@ -316,6 +316,20 @@ def test_no_teacher_has_more_than_its_share_of_a_lesson_unless_others_sent_too_f
 
     assert most("abcdefghij", "klm") == {2}
     assert most("abcdefghijkl", "m") == {3}
+    assert max(most("abcdefghij", "klm", share=1.5)) == 3
+    assert max(most("abcdefghij", "klm", share=2)) == 4
+
+
+def test_beyond_the_shares_it_is_the_turn_of_whoever_has_least() -> None:
+    """Cy and di sent one each, where their share is two: what they left open is not ann's alone, who sent most."""
+    texts = {"ann": "abcdefghijklmnopqr", "bo": "stuv", "cy": "w", "di": "x"}
+    protocol = random_examples(TASK, tuple(texts), 8, replace(GRADED, lessons=64), generator(1))
+    next(protocol)
+    request = asked(go_on(protocol, *(sent(name, *sent_texts) for name, sent_texts in texts.items()))).request
+    assert isinstance(request, RequestGrades)
+    for lesson in lessons_on(request):
+        counts = [len(set(sent_texts) & set(lesson)) for sent_texts in texts.values()]
+        assert counts == [3, 3, 1, 1]
 
 
 @pytest.mark.parametrize("reply", [*graded([0.5, 0.5]), sent("bo", "a", round=1)])

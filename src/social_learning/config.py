@@ -183,6 +183,8 @@ class Experiment(Table):
             del table["models"]
         if table["generation"]["vote_by"] == "likelihood":
             del table["generation"]["vote_by"]
+        if table["generation"]["share"] == 1:
+            del table["generation"]["share"]
         if table["generation"]["cohort"] is None:
             del table["generation"]["cohort"]
         if not table["instruction"]["text"]:

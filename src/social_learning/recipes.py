@@ -56,6 +56,7 @@ def generation(table: GenerationTable, task: Task) -> Generation:
         cloze=(ours and task.cloze) if table.cloze is None else table.cloze,
         lessons=table.lessons or (LESSONS if ours else 1),
         questions=table.questions,
+        share=table.share,
         vote_by=table.vote_by,
         cohort=table.cohort,
     )

@@ -128,8 +128,8 @@ class GenerationTable(Table):
     `recipe` is `default` or `paper`; every other key overrides one part of it. `shots` private examples are shown,
     `samples` continuations drawn per teacher and round, the `keep` likeliest sent. `way`, `self_check`, `balanced`, `complete`
     and `cloze` are described in the docs of the experiment file. Of `lessons` whole lessons the one is taken that teachers
-    grade best by `questions` held-out examples each. `vote_by` says how teachers judge candidates and lessons.
-    `cohort` is how many teachers are asked at a time (method `generated`); without it, all.
+    grade best by `questions` held-out examples each; none has more than `share` equal parts of one. `vote_by` says how teachers
+    judge candidates and lessons. `cohort` is how many teachers are asked at a time (method `generated`); without it, all.
     """
 
     recipe: Literal["default", "paper"] = "default"
@@ -145,6 +145,7 @@ class GenerationTable(Table):
     cloze: bool | None = None
     lessons: int | None = Field(default=None, ge=1, le=1024)
     questions: int = Field(default=8, ge=1)
+    share: float = Field(default=1.0, ge=1)
     vote_by: Literal["likelihood", "answers"] = "likelihood"
     cohort: int | None = Field(default=None, ge=1)
 

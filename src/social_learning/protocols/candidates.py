@@ -18,7 +18,8 @@ class Generation:
     """What teachers are asked for in each round, and how the student picks; see RequestExamples for most of it.
 
     `balanced` picks about equally many examples of each label, labels in turn. `lessons` is how many whole lessons are picked,
-    of which teachers grade the best one, by `questions` held-out examples each. `vote_by`: see RequestVote and RequestGrades.
+    of which teachers grade the best one, by `questions` held-out examples each; none of them has more than `share` equal parts of
+    such a lesson. `vote_by`: see RequestVote and RequestGrades.
     `cohort`: how many teachers are asked at a time, see `cohort_examples`; None for all of them.
     """
 
@@ -34,6 +35,7 @@ class Generation:
     cloze: bool = False
     lessons: int = 1
     questions: int = 8
+    share: float = 1.0
     vote_by: Literal["likelihood", "answers"] = "likelihood"
     cohort: int | None = None
 
@@ -73,7 +75,7 @@ def pick(
     """Pick `count` candidates, in random order; with `merits`, one for each of `pool`, those of highest merit, best first.
 
     `balanced`: labels in turn, as far as the pool has them. `share`: at most so many of one teacher, as far as the others have
-    enough.
+    enough; beyond that, of whoever has least.
     """
     places = rng.permutation(len(pool)).tolist()
     if merits is not None:
@@ -86,12 +88,14 @@ def pick(
 
 
 def _in_turn(piles: Sequence[list[Candidate]], count: int, share: int | None) -> list[Candidate]:
-    """Take from each pile in turn the first candidate whose teacher has not had its share; where all have had it, the first."""
+    """Take from each pile in turn the first candidate whose teacher has not had its share; where all have had it, the first of
+    a teacher that has had least.
+    """
     left, taken, chosen = [list(pile) for pile in piles], Counter[str](), list[Candidate]()
     while len(chosen) < count and any(left):
         for pile in filter(None, left):
-            room = (n for n, c in enumerate(pile) if share is None or taken[c.source.teacher] < share)
-            candidate = pile.pop(next(room, 0))
+            had = [0 if share is None else max(0, taken[c.source.teacher] - share + 1) for c in pile]
+            candidate = pile.pop(had.index(min(had)))
             taken[candidate.source.teacher] += 1
             chosen.append(candidate)
     return chosen[:count]

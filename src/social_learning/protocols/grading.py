@@ -51,13 +51,13 @@ def best_lesson(
 
     Only teachers that graded all lessons count, each by how a lesson's grade differs from its mean grade. For each lesson, an eighth
     of these at either end is left out, one at least: from three graders on, one alone cannot push a lesson beyond what others gave
-    it. Nor has a teacher more than its share of a lesson, as far as others sent enough. Raises TeachingError where no
-    teacher graded all.
+    it. Nor has a teacher more than its share of a lesson, `generation.share` equal parts, as far as others sent enough. Raises
+    TeachingError where no teacher graded all.
     """
     balanced = generation.balanced
     if generation.lessons == 1:
         return pick(task, pool, count, balanced, rng)
-    share = math.ceil(count / len({candidate.source.teacher for candidate in pool}))
+    share = math.ceil(generation.share * count / len({candidate.source.teacher for candidate in pool}))
     later = generation.lessons // 4
     lessons = [pick(task, pool, count, balanced, rng, share=share) for _ in range(generation.lessons - 2 * later)]
     grades = yield from _graded(lessons, teachers, generation, round)
