@@ -2,7 +2,6 @@
 
 import math
 import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -195,16 +194,17 @@ def test_held_out_examples_are_never_shown() -> None:
     assert not any(row.fields["text"] in shown for row in ROWS[4:])
 
 
-def test_label_first_asks_for_each_class() -> None:
+def test_label_first_asks_for_each_class_after_examples_of_it() -> None:
     model = Scripted([said(" first\nanything"), said(" second"), said(" third"), said(" fourth")])
-    reply = ask_examples(teacher_of(model), label_first(samples=5))
+    reply = ask_examples(teacher_of(model), label_first(samples=5, shots=3))
     assert [str(prompt).rpartition("\n\n")[2] for prompt in model.prompts] == [
         "Class: spam\nText:",
         "Class: not spam\nText:",
     ]
-    for prompt in model.prompts:
-        labels = Counter(line for line in str(prompt).rpartition("\n\n")[0].split("\n") if line.startswith("Class"))
-        assert labels == {"Class: spam": 2, "Class: not spam": 2}
+    for prompt, label in zip(model.prompts, SMS.labels, strict=True):
+        shown = str(prompt).split("\n\n")[:-1]
+        assert len(set(shown)) == 3
+        assert set(shown) <= {SMS.render_label_first(row) for row in ROWS if row.answer == label}
     assert model.samples == [2]
     assert model.samplings[0].stop == ("\n",)
     assert {(e.fields["text"], e.answer) for e in reply.examples} == {
@@ -215,12 +215,27 @@ def test_label_first_asks_for_each_class() -> None:
     }
 
 
-def test_classes_are_as_even_as_a_silo_allows() -> None:
-    rows = [*ROWS[1::2], ROWS[0]]  # six of one class, one of the other
+def classes(text: str) -> list[str]:
+    return [line.removeprefix("Class: ") for line in text.split("\n") if line.startswith("Class: ")]
+
+
+def test_where_a_silo_has_few_of_a_class_others_stand_before_them() -> None:
+    rows = [*ROWS[1::2], ROWS[0]]
     model = Scripted([said(" new")])
     teacher_of(model, rows).answer(label_first(shots=5))
-    assert str(model.prompts[0]).count("Class: not spam") == 1
-    assert str(model.prompts[0]).count("Class: spam") == 4 + 1
+    assert [classes(str(prompt)) for prompt in model.prompts] == [
+        ["spam"] * 5 + ["spam"],
+        ["spam"] * 4 + ["not spam"] + ["not spam"],
+    ]
+
+
+def test_the_self_check_shows_classes_as_even_as_a_silo_allows() -> None:
+    rows = [*ROWS[1::2], ROWS[0]]
+    model = Scripted([said(" new")])
+    teacher_of(model, rows).answer(label_first(shots=5, self_check=True))
+    shown = [classes(str(prompt)) for prompt, _ in model.pairs]
+    assert shown
+    assert all(sorted(told) == ["not spam"] + ["spam"] * 4 for told in shown)
 
 
 def test_the_least_surprising_examples_are_sent() -> None:

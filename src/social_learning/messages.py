@@ -21,11 +21,11 @@ class RequestExamples(_Frozen):
     """Asks each teacher for up to `count` new examples, written by its model after `shots` private ones.
 
     `way`: `plain` shows the examples as they are and lets the model continue (the paper's procedure); `label-first`
-    asks for a class and then for the question, about equally often for each class. `self_check` drops an example when
-    the teacher's model, shown its private examples, gives it another label; `complete` has it answer a draft that ended
-    before its answer; `cloze` sets the gap in a draft that has none, at a word of its own. `samples` continuations are drawn, at
-    `temperature` and `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class
-    where `way` is label-first).
+    asks for a class and then for the question, about equally often for each class, after `shots` examples of that class
+    alone, as far as the silo has them. `self_check` drops an example when the teacher's model, shown `shots` private
+    examples of all classes, gives it another label; `complete` has it answer a draft that ended before its answer; `cloze`
+    sets the gap in a draft that has none, at a word of its own. `samples` continuations are drawn, at `temperature` and
+    `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class where `way` is label-first).
     """
 
     kind: Literal["examples"] = "examples"

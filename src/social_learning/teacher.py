@@ -121,10 +121,11 @@ class Teacher:
         self._check(request)
         rng = generator(self._seed, request.kind, request.round)
         shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
+        prompts = self._prompts(request, shots, rng)
         discarded = Counter[str]()
         door = Door(self._guards)
         mended: dict[str, Draft] = {}
-        for draft in self._drafts(request, shots, discarded):
+        for draft in self._drafts(request, prompts, shots, discarded):
             example = door.let_out_example(draft.example, Origin(self._private, draft.prompt))
             # Mending can make two drafts the same.
             if example is not None:
@@ -152,13 +153,28 @@ class Teacher:
         if request.self_check and not self._task.labels:
             raise ModelError(f"self-check needs a task with labels, and task {self._task.name!r} has none")
 
-    def _drafts(self, request: RequestExamples, shots: Sequence[Example], discarded: Counter[str]) -> list[Draft]:
-        """Sample continuations and read examples from them; malformed and repeated ones are discarded."""
-        labels: Sequence[str | None] = self._task.labels if request.way == "label-first" else (None,)
-        prompts = [
-            new_example_prompt(self._task, shots) if label is None else label_first_prompt(self._task, shots, label)
-            for label in labels
-        ]
+    def _prompts(
+        self, request: RequestExamples, shots: Sequence[Example], rng: np.random.Generator
+    ) -> list[tuple[str | None, str]]:
+        """What the model continues with new examples, and the label each is to have; label first there is a prompt for each label,
+        with private examples of this label alone, as far as the silo has them: after examples of all labels a small model
+        writes much the same for each.
+        """
+        if request.way == "plain":
+            return [(None, new_example_prompt(self._task, shots))]
+        own = {label: self._pick(request.shots, rng, first=label)[::-1] for label in self._task.labels}
+        return [(label, label_first_prompt(self._task, shown, label)) for label, shown in own.items()]
+
+    def _drafts(
+        self,
+        request: RequestExamples,
+        prompts: Sequence[tuple[str | None, str]],
+        shots: Sequence[Example],
+        discarded: Counter[str],
+    ) -> list[Draft]:
+        """Sample continuations of prompts, each with the label it asks for, and read examples from them; malformed and repeated
+        ones are discarded.
+        """
         sampling = Sampling(
             temperature=request.temperature,
             top_p=request.top_p,
@@ -166,9 +182,9 @@ class Teacher:
             stop=self._stops(request.way),
             seed=child_seed(self._seed, request.kind, request.round, "sampling"),
         )
-        samples = max(1, request.samples // len(labels))
-        rows = self._model.generate(prompts, sampling, samples)
-        written = [(label, prompt, c) for label, prompt, row in zip(labels, prompts, rows, strict=True) for c in row]
+        samples = max(1, request.samples // len(prompts))
+        rows = self._model.generate([prompt for _, prompt in prompts], sampling, samples)
+        written = [(label, prompt, c) for (label, prompt), row in zip(prompts, rows, strict=True) for c in row]
         examples = [self._read(self._task.opening + completion.text, label) for label, _, completion in written]
         cut_off = [
             example is not None and completion.finish == "length" and self._reads_on(completion, label, example)
@@ -260,8 +276,12 @@ class Teacher:
         turns = [pile[turn] for turn in range(len(ordered)) for pile in piles if turn < len(pile)]
         return turns[: request.count]
 
-    def _pick(self, count: int, rng: np.random.Generator, balanced: bool) -> list[Example]:
-        """Pick private examples at random; `balanced`: labels as even as the silo allows, then in random order."""
+    def _pick(
+        self, count: int, rng: np.random.Generator, balanced: bool = False, first: str | None = None
+    ) -> list[Example]:
+        """Pick private examples at random; `balanced`: labels as even as the silo allows, then in random order; `first`: those of
+        this label before others.
+        """
         available = self._silo.examples
         if count > len(available):
             raise DataError(
@@ -269,6 +289,8 @@ class Teacher:
                 "teachers, or a smaller held-out part"
             )
         order = rng.permutation(len(available))
+        if first is not None:
+            order = np.array(sorted(order, key=lambda i: available[i].answer != first))
         if not balanced:
             return [available[i] for i in order[:count]]
         piles = [[i for i in order if available[i].answer == label] for label in self._task.labels]
@@ -279,7 +301,7 @@ class Teacher:
         if not self._allow_originals:
             raise ModelError(f"teacher {self.name!r} does not send private examples word for word")
         rng = generator(self._seed, request.kind, request.round)
-        examples = self._pick(request.count, rng, balanced=False)
+        examples = self._pick(request.count, rng)
         for example in examples:
             self._leaves(example, self._task.render(example))
         return ReplyExamples(teacher=self.name, round=request.round, examples=tuple(examples))

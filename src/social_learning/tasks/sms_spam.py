@@ -44,7 +44,7 @@ SMS_SPAM = _built_in(
         labels=("spam", "not spam"),
         metric="labels",
         max_answer_tokens=8,
-        max_example_tokens=64,
+        max_example_tokens=96,
         instruction=(
             "You will read one text message from a mobile phone. Decide whether it is spam. Answer with one of two classes: "
             '"spam" for messages sent in bulk by strangers, such as advertisements, prizes, loans, premium numbers and '
