@@ -65,6 +65,12 @@ def test_run_show_ask_and_export(folder: Path) -> None:
     assert len(json.loads((folder / "state.json").read_text())["demos"]) == 4
 
 
+def test_help_says_what_stands_in_brackets(tmp_path: Path) -> None:
+    told = " ".join(cli("reproduce", "--help", cwd=tmp_path).stdout.replace("│", " ").split())
+    assert "TOML file with [models.NAME] tables and a [budget]." in told
+    assert "[default: the paper's]" in told
+
+
 def test_audit_shows_its_tables_at_80_columns(folder: Path) -> None:
     command = ("audit", "tiny.toml", "--trials", "2", "--references", "19", "--out", "out")
     told = cli(*command, "--json", cwd=folder)

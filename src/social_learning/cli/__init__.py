@@ -26,6 +26,7 @@ SEE_TO_IT = (
 )
 
 app = typer.Typer(
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
