@@ -1,6 +1,6 @@
 """Puts the measured results into the docs: between `<!-- results/NAME -->` and `<!-- end -->`, the table of results/NAME;
 `audits/NAME` is the table of its audits, `closeness/NAME` of how close what left the silos is to them, `reproduced/TABLE/TASK`
-one task's part of a table that `reproduce` wrote into results/reproduced.
+the table that `reproduce` wrote for one task, whose results are in results/reproduced/TASK.
 
     .venv/bin/python results/tables.py
 
@@ -112,18 +112,19 @@ def closeness(folder: Path) -> str:
 
 
 def reproduced(folder: Path) -> str:
-    """Return the Markdown table of one task's part of a reproduced table, beside the paper's figures."""
-    table = json.loads((ROOT / "results" / "reproduced" / f"{folder.parent.name}.json").read_text())
+    """Return the Markdown table of one task in a reproduced table, beside the paper's figures."""
+    table = json.loads((ROOT / "results" / "reproduced" / folder.name / f"{folder.parent.name}.json").read_text())
     lines = []
     for row in table["rows"]:
         if row["task"] != folder.name or row["value"] is None:
             continue
         p = row["p_value"]
+        unparsed = f", {row['unparsed']} unparsed" if row["unparsed"] else ""
         lines.append(
             (
                 row["line"],
                 str(row["shots"] or ""),
-                f"{row['value']:.1f}" + ("" if row["stderr"] is None else f" ({row['stderr']:.1f})"),
+                f"{row['value']:.1f}" + ("" if row["stderr"] is None else f" ({row['stderr']:.1f})") + unparsed,
                 "" if p is None else ("<0.001" if p < 0.001 else f"{p:.3f}") + ("*" if p < 0.05 else ""),
                 "" if row["paper"] is None else f"{row['paper']:.1f}",
                 f"{row['repeats']} × {row['rows']}",
