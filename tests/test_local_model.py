@@ -1,5 +1,8 @@
 """The local engine: equal to plain forward passes and to transformers' own greedy decoding, on several architectures."""
 
+import ctypes
+import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from social_learning.models.base import ChatTurn, Completion, GenerateCall, Lang
 from social_learning.models.local.attention import explicit_attention
 from social_learning.models.local.engine import Engine
 from social_learning.models.local.loading import load
-from social_learning.models.local.memory import parse_limit
+from social_learning.models.local.memory import give_back, parse_limit
 from social_learning.models.local.model import LocalModel
 from social_learning.models.local.plan import batches, by_length, common_length, group_by_prefix, pack
 from social_learning.models.local.sampling import choose
@@ -336,6 +339,24 @@ def test_a_sliding_window_limits_the_context(tmp_path: Path) -> None:
 def test_a_folder_without_a_model_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot load model"):
         load_model(str(tmp_path))
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps free memory so"
+)
+def test_what_is_free_is_given_back_to_the_system() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    give_back()
+    # Below what glibc takes from the system piece by piece; those that stay keep it from giving back the others.
+    pieces = [torch.ones(16 * 2**10) for _ in range(4000)]
+    stay = pieces[::100]
+    del pieces
+    before = resident()
+    give_back()
+    assert resident() < before - 100 * 2**20
+    assert all(piece.sum() == 16 * 2**10 for piece in stay)
 
 
 @pytest.mark.parametrize(

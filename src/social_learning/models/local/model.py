@@ -13,7 +13,7 @@ from social_learning.models.base import Completion, Finish, GenerateCall, Prompt
 from social_learning.models.local.attention import IMPLEMENTATION, shared_prefix_attention
 from social_learning.models.local.engine import Draft, Engine, Progress
 from social_learning.models.local.loading import Loaded, load
-from social_learning.models.local.memory import parse_limit
+from social_learning.models.local.memory import give_back, parse_limit
 from social_learning.models.local.tokens import ScoringTokens, Tokenizer
 
 AttentionInterface.register(IMPLEMENTATION, shared_prefix_attention)
@@ -81,6 +81,7 @@ class LocalModel:
                 self._check_length(len(tokens), sampling.max_tokens)
             seeds = [calls[n].sampling.seed for n, _ in asked]
             rows = self._engine.generate(ids, seeds, sampling, samples, partial(self._ended, stop=sampling.stop))
+            give_back()
             for (n, _), tokens, row in zip(asked, ids, rows, strict=True):
                 answers[n].append([self._completion(draft, sampling.stop, len(tokens)) for draft in row])
         return answers
@@ -91,6 +92,7 @@ class LocalModel:
         for sequence in sequences:
             self._check_length(len(sequence.ids), 0)
         scored = self._engine.score(sequences)
+        give_back()
         return [
             Score(math.fsum(logprobs), len(logprobs), greedy, sequence.start)
             for (logprobs, greedy), sequence in zip(scored, sequences, strict=True)
