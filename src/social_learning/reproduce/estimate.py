@@ -82,7 +82,8 @@ class Forecast:
             "with a stand-in that guesses how long texts turn out. Different: what the prompts of one batch have in common "
             "counts once. Time: different and written tokens at this machine's pace: "
             f"{paces or 'no model was measured'}. Where it was checked, it was 0.8 and 2.3 times the time taken. A model behind an "
-            "endpoint is asked nothing, and gets no time. Work that tables share is counted once, work that is done already not at all."
+            "endpoint is asked nothing, and gets no time. Work that tables share is counted once, work that is done already not "
+            "at all."
         )
 
     def to_table(self) -> dict[str, Any]:
