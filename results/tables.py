@@ -114,6 +114,8 @@ def closeness(folder: Path) -> str:
 def reproduced(folder: Path) -> str:
     """Return the Markdown table of one task in a reproduced table, beside the paper's figures."""
     table = json.loads((ROOT / "results" / "reproduced" / folder.name / f"{folder.parent.name}.json").read_text())
+    distances = table["measure"] == "distance"
+    places, name, last = (2, "distance", "items") if distances else (1, "accuracy, %", "repeats × rows")
     lines = []
     for row in table["rows"]:
         if row["task"] != folder.name or row["value"] is None:
@@ -124,13 +126,15 @@ def reproduced(folder: Path) -> str:
             (
                 row["line"],
                 str(row["shots"] or ""),
-                f"{row['value']:.1f}" + ("" if row["stderr"] is None else f" ({row['stderr']:.1f})") + unparsed,
+                f"{row['value']:.{places}f}"
+                + ("" if row["stderr"] is None else f" ({row['stderr']:.{places}f})")
+                + unparsed,
                 "" if p is None else ("<0.001" if p < 0.001 else f"{p:.3f}") + ("*" if p < 0.05 else ""),
-                "" if row["paper"] is None else f"{row['paper']:.1f}",
-                f"{row['repeats']} × {row['rows']}",
+                "" if row["paper"] is None else f"{row['paper']:.{places}f}",
+                str(row["rows"]) if distances else f"{row['repeats']} × {row['rows']}",
             )
         )
-    return markdown(("arm", "shots", "accuracy, %", "p", "paper", "repeats × rows"), lines)
+    return markdown(("arm", "shots", name, "p", "paper", last), lines)
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
