@@ -18,9 +18,7 @@ from social_learning.serving.outbox import read_outbox
 from social_learning.serving.outbox import verify as verify_outbox
 from social_learning.serving.silo_file import load_silo_file
 
-outbox = typer.Typer(
-    rich_markup_mode="markdown", no_args_is_help=True, help="Read what left a silo, and check that the record is whole."
-)
+outbox = typer.Typer(no_args_is_help=True, help="Read what left a silo, and check that the record is whole.")
 
 PathArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An outbox.jsonl, or the silo file it belongs to.")]
 

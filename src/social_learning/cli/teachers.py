@@ -13,7 +13,7 @@ from social_learning.serving.serve import served
 from social_learning.serving.silo_file import load_silo_file
 from social_learning.serving.split import write_silos
 
-teacher = typer.Typer(rich_markup_mode="markdown", no_args_is_help=True, help="Serve a silo from a process of its own.")
+teacher = typer.Typer(no_args_is_help=True, help="Serve a silo from a process of its own.")
 
 
 @teacher.command()

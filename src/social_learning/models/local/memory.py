@@ -91,7 +91,7 @@ def give_back() -> None:
     """Give free memory back to the system, where the C library is glibc.
 
     Of itself it keeps what is free below anything in use. Batches are of many sizes, so that a process that worked for an hour held
-    ten times what it needed (10 GiB, on lessons of LAMBADA).
+    10 GiB where 3 are enough (lessons of LAMBADA).
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
