@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from social_learning.corpus import Corpus
+from social_learning.drafts import Draft
 from social_learning.errors import DataError, ModelError, SocialLearningError
 from social_learning.guards import MinDistance, NoCopies, PlainText
 from social_learning.judge import VOTE_SHOTS
@@ -29,7 +30,7 @@ from social_learning.models.fakes import CopycatModel, FakeModel, MixerModel
 from social_learning.silo import Silo
 from social_learning.task import Example, Task
 from social_learning.tasks import BUILT_IN
-from social_learning.teacher import Draft, Teacher
+from social_learning.teacher import Teacher
 
 SMS = BUILT_IN["sms_spam"].task
 LAMBADA = BUILT_IN["lambada"].task

@@ -4,18 +4,16 @@ The types guard the channel, not the content: a teacher's model can still write 
 that is the guards' job, measuring it the audit's.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from social_learning.cloze import with_gap, word_shares
-from social_learning.errors import DataError, ModelError, TaskError
+from social_learning.drafts import Draft, DraftPrompt, DraftWriter
+from social_learning.errors import DataError, ModelError
 from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText, Private
 from social_learning.judge import Judge
-from social_learning.lesson import Lesson
 from social_learning.messages import (
     Reply,
     ReplyExamples,
@@ -29,26 +27,16 @@ from social_learning.messages import (
     RequestOriginals,
     RequestVote,
 )
-from social_learning.models.base import ChatTurn, Completion, LanguageModel, Sampling
+from social_learning.models.base import ChatTurn, LanguageModel, Sampling
 from social_learning.privacy.detectors import Detector
 from social_learning.prompts.instruction import instruction_request
 from social_learning.prompts.shots import label_first_prompt, new_example_prompt
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo
-from social_learning.student import Student
-from social_learning.task import ANSWER, SEPARATOR, Example
+from social_learning.task import Example
 
 INSTRUCTION_TOKENS = 192
 """The longest instruction a teacher writes, in tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A new example before it may leave: its perplexity, and the private prompt it was written after."""
-
-    example: Example
-    perplexity: float
-    prompt: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +106,19 @@ class Teacher:
     # Examples
 
     def _answer_examples(self, request: RequestExamples) -> ReplyExamples:
-        self._check(request)
         rng = generator(self._seed, request.kind, request.round)
         shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
-        prompts = self._prompts(request, shots, rng)
-        discarded = Counter[str]()
+        writer = DraftWriter(request, self._task, self._model, self._silo.examples, shots)
+        seed = child_seed(self._seed, request.kind, request.round, "sampling")
         door = Door(self._guards)
         mended: dict[str, Draft] = {}
-        for draft in self._drafts(request, prompts, shots, discarded):
+        for draft in writer.write(self._prompts(request, shots, rng), seed):
             example = door.let_out_example(draft.example, Origin(self._private, draft.prompt))
             # Mending can make two drafts the same.
             if example is not None:
-                mended.setdefault(self._task.render(example), Draft(example, draft.perplexity, draft.prompt))
+                mended.setdefault(self._task.render(example), replace(draft, example=example))
         drafts = list(mended.values())
-        if request.self_check and drafts:
-            agreed = self._agrees(shots, [draft.example for draft in drafts])
-            discarded["self_check"] += agreed.count(False)
-            drafts = [draft for draft, agrees in zip(drafts, agreed, strict=True) if agrees]
-        sent = self._best(drafts, request)
+        sent = writer.best(writer.self_checked(drafts) if request.self_check else drafts)
         for draft in sent:
             self._leaves(draft.example, draft.prompt)
         return ReplyExamples(
@@ -143,138 +126,19 @@ class Teacher:
             round=request.round,
             guards=door.results(),
             examples=tuple(draft.example for draft in sent),
-            discarded=dict(sorted((+discarded).items())),
+            discarded=dict(sorted((+writer.discarded).items())),
         )
-
-    def _check(self, request: RequestExamples) -> None:
-        """Whether the task allows what is asked, told before the model works for it."""
-        if request.way == "label-first" and not self._task.can_label_first:
-            raise ModelError(f"task {self._task.name!r} cannot be told label first: its answer has no line of its own")
-        if request.self_check and not self._task.labels:
-            raise ModelError(f"self-check needs a task with labels, and task {self._task.name!r} has none")
 
     def _prompts(
         self, request: RequestExamples, shots: Sequence[Example], rng: np.random.Generator
-    ) -> list[tuple[str | None, str]]:
-        """What the model continues with new examples, and the label each is to have; label first there is a prompt for each label,
-        with private examples of this label alone, as far as the silo has them: after examples of all labels a small model
-        writes much the same for each.
+    ) -> list[DraftPrompt]:
+        """Label first there is a prompt for each label, with private examples of this label alone, as far as the silo has
+        them: after examples of all labels a small model writes much the same for each.
         """
         if request.way == "plain":
-            return [(None, new_example_prompt(self._task, shots))]
+            return [DraftPrompt(new_example_prompt(self._task, shots))]
         own = {label: self._pick(request.shots, rng, first=label)[::-1] for label in self._task.labels}
-        return [(label, label_first_prompt(self._task, shown, label)) for label, shown in own.items()]
-
-    def _drafts(
-        self,
-        request: RequestExamples,
-        prompts: Sequence[tuple[str | None, str]],
-        shots: Sequence[Example],
-        discarded: Counter[str],
-    ) -> list[Draft]:
-        """Sample continuations of prompts, each with the label it asks for, and read examples from them; malformed and repeated
-        ones are discarded.
-        """
-        sampling = Sampling(
-            temperature=request.temperature,
-            top_p=request.top_p,
-            max_tokens=self._task.max_example_tokens,
-            stop=self._stops(request.way),
-            seed=child_seed(self._seed, request.kind, request.round, "sampling"),
-        )
-        samples = max(1, request.samples // len(prompts))
-        rows = self._model.generate([prompt for _, prompt in prompts], sampling, samples)
-        written = [(label, prompt, c) for (label, prompt), row in zip(prompts, rows, strict=True) for c in row]
-        examples = [self._read(self._task.opening + completion.text, label) for label, _, completion in written]
-        cut_off = [
-            example is not None and completion.finish == "length" and self._reads_on(completion, label, example)
-            for (label, _, completion), example in zip(written, examples, strict=True)
-        ]
-        if request.cloze:
-            examples = self._with_gaps([completion for _, _, completion in written], examples)
-        if request.complete:
-            examples = self._completed(shots, [completion for _, _, completion in written], examples)
-        drafts, seen = [], set()
-        for (_, prompt, completion), example, cut in zip(written, examples, cut_off, strict=True):
-            key = None if example is None else self._task.render(example)
-            if example is None:
-                discarded["malformed"] += 1
-            elif cut:
-                discarded["cut_off"] += 1
-            elif key in seen:
-                discarded["repeated"] += 1
-            else:
-                drafts.append(Draft(example, completion.perplexity, prompt))
-            seen.add(key)
-        return drafts
-
-    def _completed(
-        self, shots: Sequence[Example], completions: Sequence[Completion], examples: Sequence[Example | None]
-    ) -> list[Example | None]:
-        """Have the model answer drafts that ended before their answer, as a student of the same private shots."""
-        questions = {
-            number: fields
-            for number, (completion, example) in enumerate(zip(completions, examples, strict=True))
-            if example is None and (fields := self._unanswered(completion)) is not None
-        }
-        if not questions:
-            return list(examples)
-        answers = Student(self._model, Lesson(task=self._task, examples=tuple(shots))).answers(list(questions.values()))
-        completed = list(examples)
-        for (number, fields), answer in zip(questions.items(), answers, strict=True):
-            with contextlib.suppress(TaskError):
-                completed[number] = self._task.example({**fields, ANSWER: answer})
-        return completed
-
-    def _reads_on(self, completion: Completion, label: str | None, example: Example) -> bool:
-        """Whether the text that was cut off would have been another example, had it gone on."""
-        return self._read(self._task.opening + completion.text + "x", label) != example
-
-    def _unanswered(self, completion: Completion) -> dict[str, str] | None:
-        """Read a question without its answer."""
-        text = self._task.opening + completion.text
-        if completion.finish == "length":
-            return None
-        return self._task.parse_question(text)
-
-    def _with_gaps(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
-        """Set the gap in drafts that have none; the last word of one that was cut off may not be whole."""
-        shares = word_shares(self._task, self._silo.examples)
-        texts = [c.text.rpartition(" ")[0] if c.finish == "length" else c.text for c in completions]
-        questions = [self._task.parse_question(self._task.opening + text) for text in texts]
-        return [
-            with_gap(self._task, fields, shares) if example is None and fields else example
-            for fields, example in zip(questions, examples, strict=True)
-        ]
-
-    def _read(self, text: str, label: str | None) -> Example | None:
-        return self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
-
-    def _stops(self, way: str) -> tuple[str, ...]:
-        """What ends a new example: its line, where it is asked for label first and has only one; else a blank line,
-        unless the format has one inside.
-        """
-        text = self._task.label_first_question if way == "label-first" else self._task.template
-        if way == "label-first" and "\n" not in text and not self._task.multiline:
-            return ("\n",)
-        return () if SEPARATOR in text.removeprefix(self._task.opening) else (SEPARATOR,)
-
-    def _agrees(self, shots: Sequence[Example], examples: Sequence[Example]) -> list[bool]:
-        """Whether this teacher's model, as a student of its own private shots, gives each new example the label it
-        carries.
-        """
-        judge = Student(self._model, Lesson(task=self._task, examples=tuple(shots)))
-        answers = judge.answers([example.fields for example in examples])
-        return [answer == example.answer for answer, example in zip(answers, examples, strict=True)]
-
-    def _best(self, drafts: Sequence[Draft], request: RequestExamples) -> list[Draft]:
-        """The `count` drafts of lowest perplexity; in turn from each label where they were written label first."""
-        ordered = sorted(drafts, key=lambda draft: draft.perplexity)
-        if request.way == "plain":
-            return ordered[: request.count]
-        piles = [[draft for draft in ordered if draft.example.answer == label] for label in self._task.labels]
-        turns = [pile[turn] for turn in range(len(ordered)) for pile in piles if turn < len(pile)]
-        return turns[: request.count]
+        return [DraftPrompt(label_first_prompt(self._task, shown, label), label) for label, shown in own.items()]
 
     def _pick(
         self, count: int, rng: np.random.Generator, balanced: bool = False, first: str | None = None
