@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from social_learning.audit import Plan, audit
+from social_learning.audit import audit
+from social_learning.audit_plan import Plan
 from social_learning.config import Experiment, parse_experiment
 from social_learning.corpus import load_corpus
 from social_learning.errors import AuditError, ConfigError, DataError, ModelError, RunFolderError

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from benchmarks.endpoints.loopback import Answer, Asked, Handler, Loopback
-from social_learning.audit import Plan, audit
+from social_learning.audit import audit
+from social_learning.audit_plan import Plan
 from social_learning.config import Experiment, parse_experiment
 from social_learning.dry_run import dry_run
 from social_learning.errors import BudgetError, ConfigError, ModelError

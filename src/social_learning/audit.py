@@ -11,26 +11,26 @@ import csv
 import hashlib
 import io
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from social_learning.audit_plan import Plan, arms_of, check_rows, controls_of
 from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus, data_folder, load_corpus
-from social_learning.errors import AuditError, ConfigError, DataError, RunFolderError
+from social_learning.errors import AuditError, RunFolderError
 from social_learning.experiment import default_folder, facts, pool_for, silos_folder, teacher_for
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.preflight import check, check_audit_models, check_models, silos_for
-from social_learning.privacy.canaries import CanaryKind, CanaryTask, canary_task, load_names
+from social_learning.privacy.canaries import CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
 from social_learning.privacy.trials import POWER, ArmAudit, Failure, Trial, summarise
 from social_learning.progress import Unwatched, Watch
 from social_learning.provenance import own_commit
-from social_learning.recipes import private_examples_needed, protocol
+from social_learning.recipes import protocol
 from social_learning.records import RunFolder, read_json, write_file
 from social_learning.report import write_audit_report
 from social_learning.seeds import child_seed, generator
@@ -42,45 +42,6 @@ AT_ONCE = 16
 TRIAL_COLUMNS = (
     "arm", "number", "rank", "score", "interpolated", "extrapolated", "shown", "repeated", "failed",
 )  # fmt: skip
-CONTROL = "verbatim"
-_CONTROLS = re.compile(rf"{CONTROL}(-\d+)?")
-CONTROL_TRIALS = 10
-"""The most trials of the verbatim control: whether canaries come out near rank 0 shows in few."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What an audit does: trials per arm, references per trial, kind of canary.
-
-    `rows` cuts each silo to so many examples to teach from, the canary among them: the paper leaves silos whole (None),
-    and then a canary is shown to a teacher's model by chance alone.
-    """
-
-    trials: int = 100
-    references: int = 999
-    canaries: CanaryKind = "codes"
-    rows: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The audit's folder name, such as `codes-1000`. The number of trials is not in it: more can follow."""
-        return f"{self.canaries}-{self.references + 1}" + (f"-rows{self.rows}" if self.rows else "")
-
-    def folder(self, run: Path) -> Path:
-        """Return the audit's folder in a run folder."""
-        return run / "audits" / self.name
-
-    def trial_file(self, run: Path, arm: Arm, number: int) -> Path:
-        """Return the file of one trial."""
-        return self.folder(run) / arm.name / f"{number:04d}.json"
-
-    def wanted(self, arm: Arm) -> int:
-        """Return how many trials an arm gets; the control, whose method is `original`, gets few."""
-        return min(self.trials, CONTROL_TRIALS) if arm.method == "original" else self.trials
-
-    def left(self, run: Path, arm: Arm) -> int:
-        """Return how many trials of an arm a run folder does not hold yet."""
-        return sum(not self.trial_file(run, arm, number).exists() for number in range(self.wanted(arm)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +98,7 @@ def audit(
     watch = watch or Unwatched()
     corpus, canary, names = prepare(experiment, plan, data)
     audited = arms_of(experiment, arms)
-    _check_rows(plan, audited, corpus)
+    check_rows(plan, audited, corpus)
     folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(folder_path, experiment))
@@ -173,40 +134,6 @@ def prepare(experiment: Experiment, plan: Plan, data: Path | None = None) -> tup
     names = load_names(data_folder(experiment, data)) if plan.canaries == "names" else []
     canary.pattern.draw(plan.references + 1, generator(0), names)
     return corpus, canary, names
-
-
-def arms_of(experiment: Experiment, only: Collection[str] | None = None) -> list[Arm]:
-    """Return the arms that an audit looks at: those whose teachers send something they wrote; `only` names some of them.
-
-    Raises ConfigError where there is none.
-    """
-    written = [arm for arm in experiment.resolved_arms() if arm.method in ("generated", "voted", "instruction")]
-    arms = [arm for arm in written if only is None or arm.name in only]
-    if not arms:
-        raise ConfigError("nothing to audit: no arm of the experiment is generated, voted or instruction")
-    taken = next((arm.name for arm in experiment.resolved_arms() if _CONTROLS.fullmatch(arm.name)), None)
-    if taken:
-        raise ConfigError(f"arms: {taken!r} is the name of an audit's control: rename that arm")
-    return arms
-
-
-def controls_of(experiment: Experiment, audited: Sequence[Arm]) -> list[Arm]:
-    """Return one verbatim control for each different student of the audited arms: private examples word for word, the canary
-    among them.
-
-    All arms of the experiment count for its name and shots, so that these do not depend on which arms are audited.
-    """
-    arms, controls = arms_of(experiment), dict[tuple[int | str, ...], Arm]()
-    for arm in arms:
-        name = CONTROL if not controls else f"{CONTROL}-{len(controls) + 1}"
-        shots = max(s for other in arms for s in other.shots) or arm.instruction.shots
-        control = arm.model_copy(update={"name": name, "method": "original", "shots": (shots,)})
-        controls.setdefault(_student(arm), control)
-    return [controls[student] for student in dict.fromkeys(map(_student, audited))]
-
-
-def _student(arm: Arm) -> tuple[int | str, ...]:
-    return (arm.student.model, *arm.student.options().values())
 
 
 def _planted(canary: CanaryTask, names: Sequence[str]) -> dict[str, str]:
@@ -349,14 +276,6 @@ class _Auditor:
             return Failure(**table) if "failed" in table else Trial.from_table(table)
         except (KeyError, TypeError):
             raise RunFolderError(f"{file} is damaged: delete it to have that trial done again") from None
-
-
-def _check_rows(plan: Plan, arms: Sequence[Arm], corpus: Corpus) -> None:
-    """Refuse silos cut so short that an arm cannot teach from them."""
-    for arm in arms:
-        needed = private_examples_needed(arm, corpus.task)
-        if plan.rows is not None and plan.rows < needed:
-            raise DataError(f"arm {arm.name!r} needs {needed} examples per silo, --rows leaves {plan.rows}")
 
 
 def _no_power(control: ArmAudit) -> str:

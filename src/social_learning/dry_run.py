@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from social_learning.audit import Plan, arms_of, audit, controls_of
+from social_learning.audit import audit
+from social_learning.audit_plan import Plan, arms_of, controls_of
 from social_learning.config import Experiment, cells_of
 from social_learning.errors import AuditError
 from social_learning.experiment import run

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from social_learning.audit import Plan
 from social_learning.audit import audit as run_audit
+from social_learning.audit_plan import Plan
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
 from social_learning.config import load_experiment
 from social_learning.errors import AuditError, ConfigError

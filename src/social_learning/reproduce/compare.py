@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from social_learning.audit import Plan
+from social_learning.audit_plan import Plan
 from social_learning.config import Experiment, cells_of
 from social_learning.privacy.evidence import summarise
 from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES

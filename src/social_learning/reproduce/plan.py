@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from social_learning.audit import Plan
+from social_learning.audit_plan import Plan
 from social_learning.config import Experiment, cells_of, parse_experiment
 from social_learning.errors import ConfigError
 from social_learning.privacy.canaries import CanaryKind

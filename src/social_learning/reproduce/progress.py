@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from social_learning.audit import Plan
+from social_learning.audit_plan import Plan
 from social_learning.progress import Watch
 from social_learning.reproduce.plan import Part
 from social_learning.reproduce.state import audited, cells_left

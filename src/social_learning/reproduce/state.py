@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from social_learning.audit import Plan, arms_of, controls_of
+from social_learning.audit_plan import Plan, arms_of, controls_of
 from social_learning.config import Arm
 from social_learning.records import read_cell, read_failure
 from social_learning.reproduce.plan import Part
