@@ -175,22 +175,6 @@ class Experiment(Table):
         table = self.model_dump(mode="json", exclude={"budget": True, "remote": True, "models": {"__all__": REACHING}})
         if self.remote is not None:
             table["remote"] = list(self.teacher_names)
-        # What came later must not change the fingerprints of files without it.
-        for endpoint in table["models"].values():
-            if not endpoint["body"]:
-                del endpoint["body"]
-        if not table["models"]:
-            del table["models"]
-        if table["generation"]["vote_by"] == "likelihood":
-            del table["generation"]["vote_by"]
-        if table["generation"]["share"] == 1:
-            del table["generation"]["share"]
-        if table["generation"]["cohort"] is None:
-            del table["generation"]["cohort"]
-        if not table["instruction"]["text"]:
-            del table["instruction"]["text"]
-        if table["data"]["development"] is None:
-            del table["data"]["development"]
         text = json.dumps(table, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

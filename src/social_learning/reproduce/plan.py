@@ -124,11 +124,6 @@ def fingerprint_of(request: Request) -> str:
     settings = experiment.model_copy(update={"budget": BudgetTable()}).model_dump(
         mode="json", exclude={"name": True, "task": True, "models": {"__all__": REACHING}}
     )
-    # What came later must not give other roots to earlier commands.
-    if not settings["instruction"]["text"]:
-        del settings["instruction"]["text"]
-    if settings["generation"]["share"] == 1:
-        del settings["generation"]["share"]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
