@@ -15,9 +15,10 @@ FAKES = {"fake:copycat": CopycatModel, "fake:mixer": MixerModel}
 def load_model(name: str, **options: Any) -> LanguageModel:
     """Load a model by name.
 
-    `smollm2-135m-instruct` is the embedded default; a folder or a Hub id (`org/name`, `org/name@revision`) is loaded by
-    transformers in this process, with the options `dtype` (auto, float32, bfloat16, float16), `device` (auto, cpu,
-    cuda) and `memory` (auto, bytes, or a text as in `512 MiB`: what a batch may take besides the weights).
+    `smollm2-135m-instruct` is the embedded default; a folder, a GGUF file (`*.gguf`) or a Hub id (`org/name`,
+    `org/name@revision`) is loaded by transformers in this process, with the options `dtype` (auto, float32, bfloat16,
+    float16), `device` (auto, cpu, cuda) and `memory` (auto, bytes, or a text as in `512 MiB`: what a batch may take
+    besides the weights).
     `openai:<model>@<base-url>` is a model behind an OpenAI-compatible endpoint; instead of its name's settings it takes
     `endpoint`, an Endpoint with any name, and `purse`, the budget it is paid from. `fake:copycat` and `fake:mixer` are
     deterministic stand-ins that know no language.

