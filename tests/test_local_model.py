@@ -13,9 +13,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    AttentionInterface,
     AutoModelForCausalLM,
     AutoTokenizer,
     Gemma2Config,
+    Gemma3TextConfig,
     GPT2Config,
     LlamaConfig,
     MistralConfig,
@@ -25,7 +27,7 @@ from transformers import (
 
 from social_learning.errors import ContextLengthError, ModelError
 from social_learning.models.base import ChatTurn, Completion, GenerateCall, LanguageModel, Sampling
-from social_learning.models.local.attention import explicit_attention
+from social_learning.models.local.attention import IMPLEMENTATION, explicit_attention, shared_prefix_attention
 from social_learning.models.local.engine import Engine
 from social_learning.models.local.loading import load
 from social_learning.models.local.memory import give_back, parse_limit
@@ -59,6 +61,16 @@ ARCHITECTURES = {
         head_dim=8,
         attn_logit_softcapping=0.5,
         final_logit_softcapping=0.1,
+    ),
+    "gemma3": Gemma3TextConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=64,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
     ),
     "gpt2": GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=512),
 }
@@ -124,7 +136,7 @@ class Plain:
         return text
 
 
-@pytest.fixture(scope="module", params=["llama", "qwen2", "gpt2"])
+@pytest.fixture(scope="module", params=["llama", "qwen2", "gpt2", "mistral", "gemma3"])
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[LanguageModel, Plain]:
     folder = tmp_path_factory.mktemp(str(request.param))
     save_tiny(str(request.param), folder)
@@ -326,14 +338,17 @@ def test_attention_that_the_engine_does_not_compute_is_refused(tmp_path: Path) -
         load_model(str(tmp_path), dtype="float32", device="cpu")
 
 
-def test_a_sliding_window_limits_the_context(tmp_path: Path) -> None:
+def test_a_sliding_window_that_the_engine_is_not_told_of_is_refused(tmp_path: Path) -> None:
+    def untold(*args: Any, **kwargs: Any) -> Any:
+        return shared_prefix_attention(*args, **{**kwargs, "sliding_window": None})
+
     save_tiny("mistral", tmp_path)
-    model = load_model(str(tmp_path), dtype="float32", device="cpu")
-    assert model.context_length == 64
-    plain = Plain(str(tmp_path))
-    assert model.score([("x" * 50, "y" * 14)])[0].logprob == pytest.approx(plain.score("x" * 50, "y" * 14)[0], abs=1e-3)
-    with pytest.raises(ContextLengthError, match="the 64 tokens"):
-        model.score([("x" * 50, "y" * 15)])
+    AttentionInterface.register(IMPLEMENTATION, untold)
+    try:
+        with pytest.raises(ModelError, match="a kind of attention that the local engine does not compute"):
+            load_model(str(tmp_path), dtype="float32", device="cpu")
+    finally:
+        AttentionInterface.register(IMPLEMENTATION, shared_prefix_attention)
 
 
 def test_a_folder_without_a_model_is_explained(tmp_path: Path) -> None:

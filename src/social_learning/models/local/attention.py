@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from social_learning.models.local.masks import ancestors, before_window, hide, without_blind
 from social_learning.models.local.plan import Row, by_length
 
 IMPLEMENTATION = "social_learning_shared_prefix"
@@ -43,13 +44,24 @@ scores (tokens, heads), float32.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that attends: its number, what scores are multiplied with, and how many tokens its window has, if it has
+    one: a token sees itself and those before it.
+    """
+
+    number: int
+    scaling: float
+    window: int | None
+
+
 class Attended(Protocol):
     """What the tokens of one forward pass attend to."""
 
-    def shared(self, layer: int, query: Tensor, scaling: float) -> Iterator[Shared]:
+    def shared(self, layer: Layer, query: Tensor) -> Iterator[Shared]:
         """Yield the attention of all tokens that continue prefixes. `query` is (heads, tokens, size)."""
 
-    def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+    def own(self, layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Return attention of each token to its own row (tokens, heads, size), and the log-sum-exp of its scores
         (tokens, heads), float32. `query` is (heads, tokens, size), `key` and `value` are (kv heads, tokens, size).
         """
@@ -61,16 +73,34 @@ class _Set:
 
     `index` (rows x width) holds the tokens' places in the line, any place for padding; `real` tells which of them are
     tokens; `mask` (rows, 1, width, width) is 0 where a token sees another and -inf elsewhere, None for long rows without branches.
+    `longest` is the number of tokens on the longest path, `windowed` holds masks of layers with shorter windows, by these.
     """
 
     rows: int
     index: Tensor
     real: Tensor
     mask: Tensor | None
+    longest: int
+    dtype: torch.dtype
+    windowed: dict[int, Tensor] = field(default_factory=dict)
+
+    def seen(self, window: int | None, positions: Tensor) -> Tensor | None:
+        """Return the mask of a layer with such a window."""
+        if window is None or window >= self.longest:
+            return self.mask
+        if window not in self.windowed:
+            here = positions[self.index].view(self.rows, 1, -1)
+            hidden = before_window(here, here, window)
+            later = torch.ones_like(hidden).triu(1) if self.mask is None else self.mask != 0
+            self.windowed[window] = hide(hidden | later, self.dtype)
+        return self.windowed[window]
 
 
 class Packing:
-    """Rows laid out one after the other: each token attends to its prefix and, in its row, to itself and its ancestors."""
+    """Rows laid out one after the other: each token attends to its prefix and, in its row, to itself and its ancestors.
+
+    `positions` (tokens,) are the tokens' positions in the whole text.
+    """
 
     def __init__(
         self,
@@ -81,6 +111,10 @@ class Packing:
         dtype: torch.dtype,
     ) -> None:
         lengths = [len(row.tokens) for row in rows]
+        depths = [row.depths for row in rows]
+        before = [prefix.length if prefix else 0 for prefix in prefixes]
+        positions = [start + depth for start, row in zip(before, depths, strict=True) for depth in row]
+        self.positions = torch.tensor(positions, device=device)
         self._spans = _spans(prefixes, lengths)
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
@@ -96,19 +130,29 @@ class Packing:
                 real = np.arange(width) < np.array([[lengths[number]] for number in numbers])
                 index = np.where(real, starts[numbers][:, None] + np.arange(width), 0)
                 causal = chain and width >= CAUSAL_FROM
-                mask = None if causal else hide(~_ancestors([rows[n] for n in numbers], width).to(device), dtype)
+                mask = None if causal else hide(~ancestors([rows[n] for n in numbers], width).to(device), dtype)
                 flat = [torch.from_numpy(array.reshape(-1)).to(device) for array in (index, real)]
-                self._sets.append(_Set(len(numbers), flat[0], flat[1], mask))
+                longest = 1 + max(max(depths[number]) for number in numbers)
+                self._sets.append(_Set(len(numbers), flat[0], flat[1], mask, longest, dtype))
 
-    def shared(self, layer: int, query: Tensor, scaling: float) -> Iterator[Shared]:
+    def shared(self, layer: Layer, query: Tensor) -> Iterator[Shared]:
         """See Attended; one item for each prefix."""
         for prefix, span in self._spans:
-            out, weight = _attend_prefix(query[:, span], prefix.keys[layer], prefix.values[layer], scaling)
+            key, value = prefix.keys[layer.number], prefix.values[layer.number]
+            out, weight = _attend_prefix(
+                query[:, span], key, value, self._before_window(layer, prefix, span), layer.scaling
+            )
             yield span, out, weight
 
-    def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+    def _before_window(self, layer: Layer, prefix: Prefix, span: slice) -> Tensor | None:
+        """Return which of a prefix's tokens the window of which of its continuations' tokens leaves out, if any."""
+        positions = self.positions[span]
+        if layer.window is None or int(positions.max()) < layer.window:
+            return None
+        return before_window(positions, torch.arange(prefix.length, device=positions.device), layer.window)
+
+    def own(self, layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """See Attended. Where asked to, keeps keys and values of all tokens, per layer, in `keys` and `values`."""
-        del layer
         if self._keep:
             self.keys.append(key)
             self.values.append(value)
@@ -116,9 +160,9 @@ class Packing:
         out = query.new_empty(tokens, heads, size)
         weight = torch.empty(tokens, heads, device=query.device)
         for alike in self._sets:
-            some, log_sum = attend(
-                _rows(query, alike), _rows(key, alike), _rows(value, alike), alike.mask, scaling, alike.mask is None
-            )
+            mask = alike.seen(layer.window, self.positions)
+            q, k, v = (_rows(tensor, alike) for tensor in (query, key, value))
+            some, log_sum = attend(q, k, v, mask, layer.scaling, causal=mask is None)
             places = alike.index[alike.real]
             out[places] = some.transpose(1, 2).reshape(-1, heads, size)[alike.real]
             weight[places] = log_sum.transpose(1, 2).reshape(-1, heads)[alike.real]
@@ -146,23 +190,6 @@ def _rows(tensor: Tensor, alike: _Set) -> Tensor:
     return gathered.view(alike.rows, -1, heads, size).transpose(1, 2)
 
 
-def hide(hidden: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return what is added to scores so that the hidden ones do not count."""
-    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, float("-inf"))
-
-
-def _ancestors(rows: Sequence[Row], width: int) -> Tensor:
-    """Return which tokens see which (rows, 1, width, width): themselves, and what their parent sees."""
-    visible = np.zeros((len(rows), width, width), dtype=bool)
-    # Padding sees itself alone, and nobody sees it.
-    visible[:, np.arange(width), np.arange(width)] = True
-    for number, row in enumerate(rows):
-        for place, parent in enumerate(row.parents):
-            if parent >= 0:
-                visible[number, place] |= visible[number, parent]
-    return torch.from_numpy(visible[:, None])
-
-
 def shared_prefix_attention(
     module: torch.nn.Module,
     query: Tensor,
@@ -174,21 +201,31 @@ def shared_prefix_attention(
 ) -> tuple[Tensor, None]:
     """The attention function that transformers calls. Query (1, heads, tokens, size); key and value with kv heads."""
     attended: Attended = kwargs["attended"]
-    layer: int = module.layer_idx  # type: ignore[assignment]  # nn.Module types every attribute as Tensor or Module
-    out, weight = attended.own(layer, query[0], key[0], value[0], scaling)
-    for tokens, shared, log_sum in attended.shared(layer, query[0], scaling):
+    number: int = module.layer_idx  # type: ignore[assignment]  # nn.Module types every attribute as Tensor or Module
+    layer = Layer(number, scaling, kwargs.get("sliding_window"))
+    out, weight = attended.own(layer, query[0], key[0], value[0])
+    for tokens, shared, log_sum in attended.shared(layer, query[0]):
         share = torch.sigmoid(weight[tokens] - log_sum)[..., None]
         out[tokens] = torch.lerp(shared.float(), out[tokens].float(), share).to(out.dtype)
     return out[None], None
 
 
-def _attend_prefix(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
-    """Attention of queries (heads, tokens, size) to one prefix. Returns (tokens, heads, size) and (tokens, heads)."""
+def _attend_prefix(
+    query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None, scaling: float
+) -> tuple[Tensor, Tensor]:
+    """Attention of queries (heads, tokens, size) to one prefix, of which they do not see what is `hidden` (tokens, length).
+    Returns (tokens, heads, size) and (tokens, heads).
+    """
     heads, tokens, size = query.shape
     # Heads that share keys stand in one list of queries, so that keys are not copied.
     folded = query.reshape(1, key.shape[0], -1, size)
-    out, weight = weighted(folded, key[None], value[None], None, scaling)
-    return out.reshape(heads, tokens, size).transpose(0, 1), weight.reshape(heads, tokens).transpose(0, 1)
+    mask, blind = None, None
+    if hidden is not None:
+        hidden, blind = without_blind(hidden)
+        mask = hide(hidden, query.dtype).repeat(heads // key.shape[0], 1)[None, None]
+    out, weight = weighted(folded, key[None], value[None], mask, scaling)
+    out, weight = out.reshape(heads, tokens, size).transpose(0, 1), weight.reshape(heads, tokens).transpose(0, 1)
+    return out, weight if blind is None else weight.masked_fill(blind[:, None], float("-inf"))
 
 
 def attend(

@@ -1,13 +1,15 @@
 """Decoding: the keys and values of rows that grow by one token a step, and of the prefixes that they continue."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from social_learning.models.local.attention import Prefix, Shared, attend, hide, weighted
+from social_learning.models.local.attention import Layer, Prefix, Shared, attend, weighted
+from social_learning.models.local.masks import before_window, hide, without_blind
 from social_learning.models.local.plan import by_length
 
 DROP_BELOW = 0.8
@@ -24,9 +26,9 @@ class Cache:
     def __init__(self, prefixes: Sequence[Prefix | None], lengths: Tensor, room: int) -> None:
         self.lengths = lengths
         self._room = room
+        self._masks: dict[int | None, Tensor] = {}
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
-        self._mask: Tensor
         before = [prefix.length if prefix else 0 for prefix in prefixes]
         self._before = torch.tensor(before, device=lengths.device)
         rows: dict[int, list[int]] = {}
@@ -56,27 +58,39 @@ class Cache:
 
     def expect(self, dtype: torch.dtype) -> Tensor:
         """Prepare for the next token of each row. Returns their positions in the whole text, shape (rows,)."""
-        self._slots = self.lengths[:, None, None, None]
-        width = int(self.lengths.max()) + 1
-        self._mask = hide(torch.arange(width, device=self.lengths.device) > self._slots, dtype)
-        positions = self.lengths + self._before
+        self._slots, self._width = self.lengths[:, None, None, None], int(self.lengths.max()) + 1
+        self._dtype, self._masks = dtype, {}
+        self._positions = self.lengths + self._before
+        self._last = int(self._positions.max())
         self.lengths = self.lengths + 1
-        return positions
+        return self._positions
 
-    def shared(self, layer: int, query: Tensor, scaling: float) -> Iterator[Shared]:
+    def shared(self, layer: Layer, query: Tensor) -> Iterator[Shared]:
         """See Attended; one item for all prefixes of similar length."""
-        return (stack.attended(layer, query, scaling) for stack in self._stacks)
+        if layer.window is not None and self._last < layer.window:
+            layer = replace(layer, window=None)
+        return (stack.attended(layer, query, self._positions) for stack in self._stacks)
 
-    def own(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+    def own(self, layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """See Attended; the tokens are the next ones of the rows."""
         heads, rows, size = query.shape
         index = self._slots.expand(rows, key.shape[0], 1, size)
-        self.keys[layer].scatter_(2, index, key.transpose(0, 1)[:, :, None])
-        self.values[layer].scatter_(2, index, value.transpose(0, 1)[:, :, None])
-        width = self._mask.shape[-1]
-        keys, values = self.keys[layer][:, :, :width], self.values[layer][:, :, :width]
-        out, weight = attend(query.transpose(0, 1)[:, :, None], keys, values, self._mask, scaling)
+        keys, values = self.keys[layer.number], self.values[layer.number]
+        keys.scatter_(2, index, key.transpose(0, 1)[:, :, None])
+        values.scatter_(2, index, value.transpose(0, 1)[:, :, None])
+        keys, values, mask = keys[:, :, : self._width], values[:, :, : self._width], self._seen(layer.window)
+        out, weight = attend(query.transpose(0, 1)[:, :, None], keys, values, mask, layer.scaling)
         return out.view(rows, heads, size), weight.view(rows, heads)
+
+    def _seen(self, window: int | None) -> Tensor:
+        """Return the mask of a layer with such a window, for the next token of each row (rows, 1, 1, width)."""
+        if window not in self._masks:
+            places = torch.arange(self._width, device=self._slots.device)
+            hidden = places > self._slots
+            if window is not None:
+                hidden |= before_window(self._slots[..., 0], places, window)
+            self._masks[window] = hide(hidden, self._dtype)
+        return self._masks[window]
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the given rows, in the given order."""
@@ -117,22 +131,39 @@ class _Stack:
         self._real = None if real.all() else torch.from_numpy(np.flatnonzero(real)).to(device)
         self._tokens = self._index if self._real is None else self._index[self._real]
 
-    def attended(self, layer: int, query: Tensor, scaling: float) -> Shared:
-        """Return the attention of all rows' queries (heads, rows, size) to their prefixes."""
+    def attended(self, layer: Layer, query: Tensor, positions: Tensor) -> Shared:
+        """Return the attention of all rows' queries (heads, rows, size), at `positions` (rows,), to their prefixes."""
         heads, _, size = query.shape
-        key, value = self._keys[layer], self._values[layer]
+        key, value = self._keys[layer.number], self._values[layer.number]
         prefixes, kv_heads = key.shape[:2]
         # Heads that share keys stand in one list of queries, so that keys are not copied.
         shape = (kv_heads, heads // kv_heads, prefixes, self._most)
         folded = query[:, self._index].view(*shape, size).permute(2, 0, 1, 3, 4).reshape(prefixes, kv_heads, -1, size)
-        mask = None if self._mask is None else self._mask.expand(-1, -1, folded.shape[2], -1)
-        out, weight = weighted(folded, key, value, mask, scaling)
+        if layer.window is None:
+            mask, blind = None if self._mask is None else self._mask.expand(-1, -1, folded.shape[2], -1), None
+        else:
+            mask, blind = self._seen(positions, layer.window)
+            mask = mask.repeat(1, 1, heads // kv_heads, 1)
+        out, weight = weighted(folded, key, value, mask, layer.scaling)
         shape = (prefixes, kv_heads, heads // kv_heads, self._most)
         out = out.reshape(*shape, size).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
         weight = weight.reshape(shape).permute(0, 3, 1, 2).reshape(-1, heads)
+        if blind is not None:
+            weight = weight.masked_fill(blind, float("-inf"))
         if self._real is not None:
             out, weight = out[self._real], weight[self._real]
         return self._tokens, out, weight
+
+    def _seen(self, positions: Tensor, window: int) -> tuple[Tensor, Tensor]:
+        """Return the mask of a layer with such a window (prefixes, 1, rows of each, length), and the rows whose window begins
+        after their prefix (prefixes x rows of each, 1): their attention is not to count.
+        """
+        places = torch.arange(self._keys[0].shape[2], device=positions.device)
+        hidden = before_window(positions[self._index].view(-1, self._most), places, window)
+        if self._mask is not None:
+            hidden |= self._mask[:, 0] != 0
+        hidden, blind = without_blind(hidden)
+        return hide(hidden, self._keys[0].dtype)[:, None], blind.reshape(-1, 1)
 
     def select(self, places: dict[int, int]) -> Self | None:
         """Go on with the rows that have a new number in `places`; None where none of them is left."""

@@ -280,14 +280,8 @@ class Engine:
         they are to be kept, the keys and values.
         """
         ids = [token for row in rows for token in row.tokens]
-        positions: list[int] = []
-        for row, prefix in zip(rows, prefixes, strict=True):
-            first, before = len(positions), prefix.length if prefix else 0
-            for parent in row.parents:
-                positions.append(positions[first + parent] + 1 if parent >= 0 else before)
         packing = Packing(rows, prefixes, keep, self.device, self.dtype)
-        line = torch.tensor([ids, positions], device=self.device)
-        return self._forward(line[0], line[1], packing), packing
+        return self._forward(torch.tensor(ids, device=self.device), packing.positions, packing), packing
 
     def _forward(self, ids: Tensor, positions: Tensor, attended: Attended) -> Tensor:
         output = self._body(input_ids=ids[None], position_ids=positions[None], use_cache=False, attended=attended)

@@ -60,8 +60,6 @@ def load(name: str, dtype: torch.dtype, device: torch.device) -> Loaded:
 
     tokenizer, model = load_tokenizer(name), _or_error(name, weights)
     limit = getattr(model.config, "max_position_embeddings", None) or 4096
-    # Within its sliding window a model attends to everything, which is all that the engine computes.
-    limit = min(limit, getattr(model.config, "sliding_window", None) or limit)
     return Loaded(model.to(device).eval(), tokenizer, place.digest, int(limit))
 
 

@@ -82,6 +82,14 @@ class Row:
     paths: dict[int, Tokens] = field(default_factory=dict)
 
     @property
+    def depths(self) -> list[int]:
+        """How many tokens of the row are before each token in its sequence."""
+        depths: list[int] = []
+        for parent in self.parents:
+            depths.append(depths[parent] + 1 if parent >= 0 else 0)
+        return depths
+
+    @property
     def is_chain(self) -> bool:
         """Whether each token follows the one before it."""
         return all(parent == place - 1 for place, parent in enumerate(self.parents))
