@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from social_learning.cloze import with_gap, word_shares
 from social_learning.errors import ModelError, TaskError
@@ -12,6 +13,8 @@ from social_learning.messages import RequestExamples
 from social_learning.models.base import Completion, LanguageModel, Sampling
 from social_learning.student import Student
 from social_learning.task import ANSWER, SEPARATOR, Example, Task
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,7 @@ class DraftWriter:
         if self._request.way == "plain":
             return ordered[: self._request.count]
         piles = [[draft for draft in ordered if draft.example.answer == label] for label in self._task.labels]
-        turns = [pile[turn] for turn in range(len(ordered)) for pile in piles if turn < len(pile)]
-        return turns[: self._request.count]
+        return in_turn(piles)[: self._request.count]
 
     def _sampling(self, seed: int) -> Sampling:
         return Sampling(
@@ -164,3 +166,8 @@ class DraftWriter:
             return []
         lesson = Lesson(task=self._task, examples=tuple(self._shots))
         return Student(self._model, lesson).answers(questions)
+
+
+def in_turn(piles: Sequence[Sequence[Item]]) -> list[Item]:
+    """Return the first of each pile, then the second of each that has one, and so on."""
+    return [pile[turn] for turn in range(max(map(len, piles), default=0)) for pile in piles if turn < len(pile)]

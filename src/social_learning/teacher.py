@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from social_learning.drafts import Draft, DraftPrompt, DraftWriter
+from social_learning.drafts import Draft, DraftPrompt, DraftWriter, in_turn
 from social_learning.errors import DataError, ModelError
 from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText, Private
 from social_learning.judge import Judge
@@ -158,8 +158,7 @@ class Teacher:
         if not balanced:
             return [available[i] for i in order[:count]]
         piles = [[i for i in order if available[i].answer == label] for label in self._task.labels]
-        turns = [pile[turn] for turn in range(len(order)) for pile in piles if turn < len(pile)][:count]
-        return [available[i] for i in rng.permutation(turns)]
+        return [available[i] for i in rng.permutation(in_turn(piles)[:count])]
 
     def _answer_originals(self, request: RequestOriginals) -> ReplyExamples:
         if not self._allow_originals:
