@@ -356,9 +356,29 @@ def test_what_is_written_agrees(tmp_path: Path) -> None:
     assert not list((tmp_path / "root").glob(".*"))
 
 
+def test_what_a_killed_command_took_is_told_too(tmp_path: Path) -> None:
+    ticks = iter(range(10**6))
+    with pytest.raises(Killed):
+        reproduce(
+            request("table1"),
+            tmp_path / "root",
+            load=loads(Counting(MixerModel("fake:mixer"), die_at=12)),
+            clock=lambda: float(next(ticks)),
+        )
+    took = json.loads((tmp_path / "root" / "took.json").read_text())
+    assert took["commands"] == 1
+    assert took["seconds"] >= 1
+    outcome = reproduce(request("table1"), tmp_path / "root", load=loads(MixerModel("fake:mixer")))
+    assert json.loads((outcome.root / "table1.json").read_text())["took"]["commands"] == 2
+
+
 def test_time_and_memory_of_all_commands_with_a_folder_are_told(tmp_path: Path) -> None:
     def take(table: str, *seconds: float) -> dict[str, Any]:
-        clock = iter(seconds).__next__
+        times = iter(seconds)
+
+        def clock() -> float:
+            return next(times, seconds[-1])
+
         reproduce(request(table), tmp_path / "root", load=loads(MixerModel("fake:mixer")), clock=clock)
         told: dict[str, Any] = json.loads((tmp_path / "root" / f"{table}.json").read_text())["took"]
         return told

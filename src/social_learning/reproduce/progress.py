@@ -1,6 +1,6 @@
 """Progress over many runs as if they were one: cells of runs and trials of audits, counted through."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,10 +20,13 @@ class Stage:
 
 
 class Whole:
-    """A Watch that tells another one of all stages together, and names the task in each step."""
+    """A Watch that tells another one of all stages together, and names the task in each step. `went_on` is called when more is
+    done than before.
+    """
 
-    def __init__(self, watch: Watch, parts: Sequence[Part]) -> None:
+    def __init__(self, watch: Watch, parts: Sequence[Part], went_on: Callable[[], None]) -> None:
         self._watch = watch
+        self._went_on = went_on
         self._stages = [stage for part in parts for stage in _stages(part)]
         self._at = -1
         self._told = -1
@@ -43,6 +46,7 @@ class Whole:
         here = max(now.done, now.total - (total - done))
         if self._told != (told := before + here + after):
             self._watch.cells(told, sum(stage.total for stage in self._stages))
+            self._went_on()
         self._told = told
 
     def step(self, what: str, done: int, total: int) -> None:

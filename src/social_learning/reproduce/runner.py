@@ -63,7 +63,13 @@ def reproduce(
     began = clock()
     root, parts = planned(request, root, data)
     before, to_do = read_took(root), any(_left(part) for part in parts)
-    whole = Whole(watch or Unwatched(), parts)
+
+    def went_on() -> None:
+        # Now and not at the end, so that what a command took that is stopped counts as well.
+        if to_do:
+            write_took(root, before.and_now(clock() - began))
+
+    whole = Whole(watch or Unwatched(), parts, went_on)
     remarks: list[str] = []
     views: list[View] = []
     silos = cache_folder() / "silos"
@@ -73,8 +79,6 @@ def reproduce(
             _load(part, models)
         for part in parts:
             remarks += _do(part, models, whole, data)
-            if to_do:
-                write_took(root, before.and_now(clock() - began))
             views = write_all(request, root)
     return Outcome(root, tuple(views), tuple(remarks))
 
