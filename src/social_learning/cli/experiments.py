@@ -33,7 +33,9 @@ def demo(out: OutOption = None, override: SetOption = None, as_json: JsonOption 
     if not as_json:
         lesson = Path(result.run) / "cells" / "generated-n16-r0"
         program = sys.argv[0] if Path(sys.argv[0]).name == "social-learning" else "social-learning"
-        typer.echo(f'\nAsk the student:\n  {program} ask {lesson} "You have won a prize, call now"')
+        typer.echo(
+            f'\nAsk the student:\n  {program} ask {lesson} "WINNER! You have won a 500 pound prize. Call 0909 879 0123 to claim"'
+        )
         typer.echo(f"Your own task (docs/experiment-file.md):\n  {program} run examples/reviews.toml")
 
 
