@@ -30,7 +30,7 @@ def before_window(queries: Tensor, keys: Tensor, window: int) -> Tensor:
     """Return which keys (..., keys) are before the window of which queries (..., queries), by their positions in the text:
     (..., queries, keys). A query sees itself and the `window` - 1 tokens before it.
     """
-    return queries[..., :, None] - keys[..., None, :] >= window
+    return keys[..., None, :] <= queries[..., :, None] - window
 
 
 def without_blind(hidden: Tensor) -> tuple[Tensor, Tensor]:
