@@ -1,5 +1,6 @@
 """Built-in tasks: their formats, their invented examples, and the data they come with or are published on."""
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -119,6 +120,17 @@ def test_fewer_test_rows_are_a_part_of_all_of_them(phone_messages: Corpus) -> No
     fewer = load_corpus(parse_experiment({"name": "x", "task": "phone_messages", "data": {"test_rows": 30}}))
     assert fewer.test == phone_messages.test[:30]
     assert fewer.train == phone_messages.train
+
+
+def test_training_rows_that_are_test_rows_go_however_few_test_rows_are_asked_for(tmp_path: Path) -> None:
+    for name, numbers in (("train", range(6)), ("test", range(3, 9))):
+        rows = [{"text": f"message {n}", "answer": "spam"} for n in numbers]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = {"train": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl")}
+    whole, fewer = corpus_of("phone_messages", **own), corpus_of("phone_messages", **own, test_rows=1)
+    assert [e.fields["text"] for e in fewer.train] == ["message 0", "message 1", "message 2"]
+    assert fewer.train == whole.train
+    assert fewer.test == whole.test[:1]
 
 
 def test_development_rows_are_training_rows_that_no_silo_gets(phone_messages: Corpus) -> None:

@@ -83,7 +83,7 @@ def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
     train = drop_duplicates(examples(data.train, data.train_split), task)
     if data.test is not None:
         test = drop_duplicates(examples(data.test, data.test_split), task)
-        return _corpus(task, train, _sample(test, data.test_rows), f"{data.train} and {data.test}")
+        return _corpus(task, train, _sample(test, None), f"{data.train} and {data.test}", data.test_rows)
     wanted = data.test_rows or len(train) // 4
     return _take_test(task, train, wanted, data.train)
 
@@ -116,12 +116,11 @@ def _published(known: BuiltIn, experiment: Experiment, root: Path | None) -> Cor
         pool = balance(drop_duplicates([*train, *test], task), task, generator(FIXED_SEED, "balance"))
         corpus = _take_test(task, pool, known.test_rows or len(pool) // 4, known.source)
         # The fixed test set is drawn whole before it is cut, so that fewer rows are always a part of it.
-        return replace(corpus, test=corpus.test[:wanted]) if wanted else corpus
+        return replace(corpus, test=corpus.test[:wanted])
     if known.test is None:
         return _take_test(task, train, wanted or len(train) // 4, known.source)
     test = drop_duplicates(_read_published(known, known.test, experiment, root), task)
-    fixed = _sample(test, known.test_rows)
-    return _corpus(task, drop_duplicates(train, task), fixed[:wanted] if wanted else fixed, known.source)
+    return _corpus(task, drop_duplicates(train, task), _sample(test, known.test_rows), known.source, wanted)
 
 
 def _read_published(known: BuiltIn, name: str, experiment: Experiment, root: Path | None) -> list[Example]:
@@ -177,13 +176,17 @@ def _sample(examples: Sequence[Example], wanted: int | None) -> list[Example]:
     return [examples[i] for i in order[:wanted]]
 
 
-def _corpus(task: Task, train: Sequence[Example], test: Sequence[Example], source: str) -> Corpus:
-    """Put a corpus together; training examples whose question is also a test question go."""
+def _corpus(
+    task: Task, train: Sequence[Example], test: Sequence[Example], source: str, wanted: int | None = None
+) -> Corpus:
+    """Put a corpus together, with the first `wanted` test examples; training examples whose question is also a test question
+    go, whether or not that one is wanted: so silos do not depend on how many rows are asked for.
+    """
     asked = {_question_key(task, example) for example in test}
     kept = [example for example in train if _question_key(task, example) not in asked]
     if not kept or not test:
         raise DataError(f"task {task.name!r}: {len(kept)} training and {len(test)} test examples; both must be there")
-    return Corpus(task, tuple(kept), tuple(test), source)
+    return Corpus(task, tuple(kept), tuple(test[:wanted]), source)
 
 
 def _question_key(task: Task, example: Example) -> str:
