@@ -518,10 +518,30 @@ def test_a_draft_without_its_gap_gets_one_at_a_rare_word_that_came_up_before() -
     teacher = Teacher(Silo("ann", LAMBADA, everyday), CutOff("cut off"))
     request = RequestExamples(round=0, count=1, shots=2, samples=1, cloze=True)
     (example,) = examples_of(teacher.answer(request))
-    assert (
-        example.answer == "mill"
-    )  # `the` came up too, but stands in every private example; the last `mill` is cut off
+    # `the` came up too, but stands in every private example; the last `mill` is cut off.
+    assert example.answer == "mill"
     assert example.fields["passage"] == SENTENCE + "down to the"
+
+
+@pytest.mark.parametrize(
+    ("before", "back", "mills", "answer"),
+    [
+        (28, 19, 0, "mill"),  # the last whole `mill` stands after 28 words, and 19 after the one before
+        (29, 19, 0, None),
+        (28, 20, 0, None),
+        (28, 19, 1, "mill"),
+        (28, 19, 2, None),  # no private answer stands in more than one private example
+    ],
+)
+def test_gaps_are_where_nine_of_ten_private_ones_are(before: int, back: int, mills: int, answer: str | None) -> None:
+    def private(n: int, before: int, back: int) -> Example:
+        words = ["so"] * (before - back) + [f"cat{n}"] + ["mill" if n < mills else "so"] * (back - 1)
+        return LAMBADA.example({"passage": " ".join(words), "answer": f"cat{n}"})
+
+    rows = [private(n, before, back) for n in range(19)] + [private(19, 2, 1)]
+    teacher = Teacher(Silo("ann", LAMBADA, rows), CutOff("cut off"))
+    reply = teacher.answer(RequestExamples(round=0, count=1, shots=2, samples=1, cloze=True))
+    assert [example.answer for example in examples_of(reply)] == ([answer] if answer else [])
 
 
 def test_a_draft_without_a_word_for_the_gap_is_malformed() -> None:

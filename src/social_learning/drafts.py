@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from social_learning.cloze import with_gap, word_shares
+from social_learning.cloze import style_of, with_gap
 from social_learning.errors import ModelError, TaskError
 from social_learning.lesson import Lesson
 from social_learning.messages import RequestExamples
@@ -134,11 +134,11 @@ class DraftWriter:
 
     def _with_gaps(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
         """Set the gap in drafts that have none; the last word of one that was cut off may not be whole."""
-        shares = word_shares(self._task, self._private)
+        style = style_of(self._task, self._private)
         texts = [c.text.rpartition(" ")[0] if c.finish == "length" else c.text for c in completions]
         questions = [self._task.parse_question(self._task.opening + text) for text in texts]
         return [
-            with_gap(self._task, fields, shares) if example is None and fields else example
+            with_gap(self._task, fields, style) if example is None and fields else example
             for fields, example in zip(questions, examples, strict=True)
         ]
 
