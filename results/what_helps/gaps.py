@@ -1,0 +1,90 @@
+"""What LAMBADA's lessons lack, on development rows: text or gaps? One CSV line for each lesson, drawn at random.
+
+    python results/what_helps/gaps.py DIR > results/what_helps/gaps.csv
+
+DIR is the built-in tasks' data. `pool` is how many examples lessons are drawn from; `probability` that of the right answers after
+the lesson, in the mean of ROWS development rows: what teachers grade by.
+"""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from social_learning import Lesson, Student, load_experiment, load_model
+from social_learning.cloze import GapStyle, style_of, with_gap
+from social_learning.corpus import Corpus, load_corpus
+from social_learning.models.base import LanguageModel, Sampling
+from social_learning.prompts.shots import new_example_prompt
+from social_learning.task import SEPARATOR, Example, Task
+
+SPLITS, SILOS, PROMPTS, SAMPLES = 2, 8, 3, 8
+LESSONS, SHOTS, ROWS = 4, 16, 192
+
+
+def pools(corpus: Corpus, model: LanguageModel, split: int) -> dict[str, list[Example]]:
+    """Return the examples to draw lessons from: drafts of one split, and private ones, with gaps set in two ways each."""
+    rng, task = np.random.default_rng(split), corpus.task
+    early, alike = list[Example](), list[Example]()
+    for silo in np.array_split(rng.permutation(len(corpus.train)), SILOS):
+        private = [corpus.train[i] for i in silo]
+        style, drafts = style_of(task, private), list(_drafts(corpus, model, private, rng))
+        early += _gapped(task, drafts, GapStyle(before=25, back=1, rarity=0.1, shares=style.shares))
+        alike += _gapped(task, drafts, style)
+    whole = [f"{example.fields['passage']} {example.answer}" for example in corpus.train]
+    style = replace(style_of(task, corpus.train), before=30, back=10)
+    return {
+        "drafts, rare word": early,
+        "drafts, as private": alike,
+        "private texts, rare word": _gapped(task, whole, style),
+        "private, after the or a": [e for e in corpus.train if e.fields["passage"].split()[-1] in ("the", "a")],
+        "private": list(corpus.train),
+    }
+
+
+def _gapped(task: Task, passages: Iterable[str], style: GapStyle) -> list[Example]:
+    examples = (with_gap(task, {"passage": passage}, style) for passage in passages)
+    return [example for example in examples if example]
+
+
+def _drafts(corpus: Corpus, model: LanguageModel, private: list[Example], rng: np.random.Generator) -> Iterator[str]:
+    """Have the model write passages after private examples; the last word of one that was cut off may not be whole."""
+    task = corpus.task
+    shown = [[private[i] for i in rng.choice(len(private), 8, replace=False)] for _ in range(PROMPTS)]
+    sampling = Sampling(
+        temperature=0.8,
+        top_p=0.95,
+        max_tokens=task.max_example_tokens,
+        stop=(SEPARATOR,),
+        seed=int(rng.integers(2**31)),
+    )
+    rows = model.generate([new_example_prompt(task, examples) for examples in shown], sampling, SAMPLES)
+    for draft in (draft for row in rows for draft in row):
+        text = draft.text.rpartition(" ")[0] if draft.finish == "length" else draft.text
+        fields = task.parse_question(task.opening + text)
+        if fields:
+            yield fields["passage"].removesuffix(task.gap)
+
+
+def main(data: Path) -> None:
+    """Print how probable the right answers are after each lesson."""
+    settings = ["task=lambada", f"data.development={ROWS}"]
+    experiment = load_experiment(Path(__file__).with_name("experiment.toml"), settings)
+    corpus, model = load_corpus(experiment, data), load_model(experiment.student.model)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["split", "gaps", "pool", "lesson", "probability"])
+    for split in range(SPLITS):
+        for name, pool in pools(corpus, model, split).items():
+            for number in range(LESSONS):
+                order = np.random.default_rng([split, number]).permutation(len(pool))
+                lesson = Lesson(task=corpus.task, examples=tuple(pool[i] for i in order[:SHOTS]))
+                probability = float(np.mean(Student(model, lesson).probabilities(corpus.test)))
+                writer.writerow([split, name, len(pool), number, round(probability, 4)])
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
