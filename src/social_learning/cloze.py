@@ -15,9 +15,7 @@ from social_learning.guards import PUNCTUATION, words_of
 from social_learning.task import ANSWER, Example, Task
 
 TAIL = 0.1
-"""In each respect a gap is like the other nine tenths of the private ones: small models write words after words that they have just
-written, and a lesson of such gaps teaches the student to repeat the last thing it has read.
-"""
+"""In each respect a gap is like the other nine tenths of the private ones; docs/results.md says what that is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def style_of(task: Task, examples: Sequence[Example]) -> GapStyle:
     last = task.field_names[-1]
     counts = Counter(word for e in examples for word in set(words_of(f"{e.fields[last]} {e.answer}")))
     shares = {word: count / len(examples) for word, count in counts.items()}
-    texts = [_known(_bare(task, e.fields)) for e in examples]
+    texts = [_known(_bare(_words(task, e.fields))) for e in examples]
     answers = [e.answer.casefold() for e in examples]
     back = [_back(words, answer) for words, answer in zip(texts, answers, strict=True) if answer in words]
     return GapStyle(
@@ -56,8 +54,8 @@ def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle) -> Example 
     It is the one that stands in fewest private examples; of several, the last.
     """
     last = task.field_names[-1]
-    words = fields[last].removesuffix(task.gap).split()
-    bare = _bare(task, fields)
+    words = _words(task, fields)
+    bare = _bare(words)
     known = _known(bare)
     places = [
         place
@@ -76,9 +74,13 @@ def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle) -> Example 
         return None
 
 
-def _bare(task: Task, fields: Mapping[str, str]) -> list[str]:
-    """The words of the last field, in order, without punctuation at their ends; some are empty then."""
-    return [word.strip(PUNCTUATION) for word in fields[task.field_names[-1]].removesuffix(task.gap).split()]
+def _words(task: Task, fields: Mapping[str, str]) -> list[str]:
+    return fields[task.field_names[-1]].removesuffix(task.gap).split()
+
+
+def _bare(words: Sequence[str]) -> list[str]:
+    """Words without punctuation at their ends; some are empty then."""
+    return [word.strip(PUNCTUATION) for word in words]
 
 
 def _known(bare: Sequence[str]) -> list[str]:
