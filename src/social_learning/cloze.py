@@ -37,7 +37,7 @@ def style_of(task: Task, examples: Sequence[Example]) -> GapStyle:
     last = task.field_names[-1]
     counts = Counter(word for e in examples for word in set(words_of(f"{e.fields[last]} {e.answer}")))
     shares = {word: count / len(examples) for word, count in counts.items()}
-    texts = [_known(_bare(_words(task, e.fields))) for e in examples]
+    texts = [_known(_words(task, e.fields)) for e in examples]
     answers = [e.answer.casefold() for e in examples]
     back = [_back(words, answer) for words, answer in zip(texts, answers, strict=True) if answer in words]
     return GapStyle(
@@ -55,12 +55,11 @@ def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle) -> Example 
     """
     last = task.field_names[-1]
     words = _words(task, fields)
-    bare = _bare(words)
-    known = _known(bare)
+    known = _known(words)
     places = [
         place
         for place in range(style.before, len(words))
-        if bare[place].isalpha()
+        if known[place].isalpha()
         and known[place] in known[:place]
         and _back(known[:place], known[place]) >= style.back
         and style.shares.get(known[place], 0) <= style.rarity
@@ -69,7 +68,8 @@ def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle) -> Example 
         return None
     place = min(places, key=lambda place: (style.shares.get(known[place], 0), -place))
     try:
-        return task.example({**fields, last: " ".join(words[:place]) + task.gap, ANSWER: bare[place]})
+        answer = words[place].strip(PUNCTUATION)
+        return task.example({**fields, last: " ".join(words[:place]) + task.gap, ANSWER: answer})
     except TaskError:
         return None
 
@@ -78,13 +78,9 @@ def _words(task: Task, fields: Mapping[str, str]) -> list[str]:
     return fields[task.field_names[-1]].removesuffix(task.gap).split()
 
 
-def _bare(words: Sequence[str]) -> list[str]:
-    """Words without punctuation at their ends; some are empty then."""
-    return [word.strip(PUNCTUATION) for word in words]
-
-
-def _known(bare: Sequence[str]) -> list[str]:
-    return [word.casefold() for word in bare]
+def _known(words: Sequence[str]) -> list[str]:
+    """Words as they are compared, one for one: unlike `words_of`, punctuation by itself keeps its place."""
+    return [word.strip(PUNCTUATION).casefold() for word in words]
 
 
 def _back(known: Sequence[str], word: str) -> int:
