@@ -2,6 +2,7 @@
 
 import ctypes
 import resource
+import string
 import sys
 from pathlib import Path
 from typing import Any
@@ -245,12 +246,13 @@ def test_samples_depend_on_seed_and_number_alone(tiny: tuple[LanguageModel, Plai
 
 def test_rows_of_many_prompts_that_end_one_by_one_are_written_as_if_alone(tiny: tuple[LanguageModel, Plain]) -> None:
     model, _ = tiny
-    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=24, stop=tuple("aeioutn"), seed=3)
+    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=24, stop=tuple(string.ascii_letters), seed=3)
     prompts = [f"{n} is a number. " * 6 + "so " * (n % 5) for n in range(16)] + ["Once"]
-    together, alone = model.generate(prompts, sampling, 2), [model.generate([p], sampling, 2)[0] for p in prompts]
+    together, alone = model.generate(prompts, sampling, 8), [model.generate([p], sampling, 8)[0] for p in prompts]
     assert _texts(together) == _texts(alone)
     for row, other in zip(together, alone, strict=True):
         assert [c.logprobs for c in row] == [pytest.approx(c.logprobs, abs=1e-4) for c in other]
+    # A random model may hardly look at its prompt, so that rows of one number end together: eight numbers differ anyhow.
     assert len({len(completion.logprobs) for row in together for completion in row}) > 3
 
 
