@@ -76,7 +76,7 @@ def _asked(experiment: Experiment, caps: RequestCaps) -> dict[str, Any]:
     generation, instruction = experiment.generation, experiment.instruction
     return {
         "examples": max(caps.examples, generation.keep),
-        "samples": max(caps.samples, generation.samples, instruction.samples),
+        "samples": max(caps.samples, generation.samples or 0, instruction.samples),
         "least_shots": min(caps.least_shots, generation.shots, instruction.shots),
         "shots": max(caps.shots, generation.shots, instruction.shots),
         "questions": [generation.questions],
