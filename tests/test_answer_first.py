@@ -16,7 +16,7 @@ TITLED = Task(
     gap=" ...",
     multiline=("story",),
 )
-word = st.text(st.characters(categories=("L",)), min_size=1, max_size=8)
+word = st.text(st.characters(categories=["L"]), min_size=1, max_size=8)
 line = st.lists(word | st.sampled_from([",", "Word:", "Passage:", "Story:", "____"]), min_size=1, max_size=9).map(
     " ".join
 )
