@@ -17,7 +17,7 @@ TITLED = Task(
     multiline=("story",),
 )
 word = st.text(st.characters(categories=["L"]), min_size=1, max_size=8)
-line = st.lists(word | st.sampled_from([",", "Word:", "Passage:", "Story:", "____"]), min_size=1, max_size=9).map(
+line = st.lists(word | st.sampled_from([",", "Word:", "Passage:", "Text:", "____"]), min_size=1, max_size=9).map(
     " ".join
 )
 
@@ -34,7 +34,7 @@ def test_what_is_told_is_read(passage: str, answer: str) -> None:
 def test_fields_stand_in_lines_of_their_own_and_the_gap_does_not() -> None:
     example = TITLED.example({"book_title": "Mills", "story": "a mill stood here\nit was a tall ...", "answer": "mill"})
     told = answer_first.render(TITLED, example)
-    assert told == "Word: mill\nBook title: Mills\nStory: a mill stood here\nit was a tall mill"
+    assert told == "Word: mill\nBook title: Mills\nText: a mill stood here\nit was a tall mill"
     fields = {"book_title": "Mills", "story": "a mill stood here\nit was a tall mill"}
     assert answer_first.read(TITLED, told) == ("mill", fields)
 
@@ -45,12 +45,12 @@ def test_fields_stand_in_lines_of_their_own_and_the_gap_does_not() -> None:
         "",
         "Word:",
         "Word: mill",
-        "Word: a mill\nPassage: mill",
-        "Word: mill\nPassage:",
-        "Word: mill\nText: mill",
-        "mill\nPassage: mill",
-        "Word: mill\nPassage: mill\nmill",
-        "Word: mill\n\nPassage: mill",
+        "Word: a mill\nText: mill",
+        "Word: mill\nText:",
+        "Word: mill\nPassage: mill",
+        "mill\nText: mill",
+        "Word: mill\nText: mill\nmill",
+        "Word: mill\n\nText: mill",
     ],
 )
 def test_what_is_not_told_so_is_not_read(text: str) -> None:

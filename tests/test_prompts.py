@@ -133,7 +133,7 @@ def test_text_that_looks_like_a_template_is_only_text() -> None:
         == f"{{text}}\n\n{rendered}\n\n{rendered.removesuffix(' spam')}"
     )
     word = LAMBADA.example({"passage": "{passage} %s {{x}}", "answer": "{answer}"})
-    assert answer_first_prompt(LAMBADA, [word]) == "Word: {answer}\nPassage: {passage} %s {{x}} {answer}\n\nWord:"
+    assert answer_first_prompt(LAMBADA, [word]) == "Word: {answer}\nText: {passage} %s {{x}} {answer}\n\nWord:"
     asked = "Class: spam\nText: {text} {examples} %s {{x}}\n\nClass: not spam\nText:"
     assert label_first_prompt(SMS, [ODD], "not spam") == asked
 

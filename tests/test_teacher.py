@@ -562,21 +562,22 @@ def answer_first(**changes: object) -> RequestExamples:
 
 
 TOLD = [
-    LAMBADA.example({"passage": f"cat{n} sat on the {'mat ' * 20}and so did", "answer": f"cat{n}"}) for n in range(8)
+    LAMBADA.example({"passage": f"cat{n} and cat{n} sat on the {'mat ' * 20}and so did", "answer": f"cat{n}"})
+    for n in range(8)
 ]
 
 
 def test_answer_first_the_gap_is_where_a_text_comes_back_to_its_word() -> None:
     text = f"the owl saw a mouse and {'then ' * 20}the mouse saw the"
-    says = [said(f" owl\nPassage: {text} owl and the mouse"), said(f" owl\nPassage: {text} mouse")]
-    says += [said(text), said(f" two owls\nPassage: {text} owl"), said(f" owl\nPassage: {text} owl", -9)]
+    says = [said(f" owl\nText: {text} owl and the mouse"), said(f" owl\nText: {text} mouse")]
+    says += [said(text), said(f" two owls\nText: {text} owl"), said(f" owl\nText: {text} owl", -9)]
     reply = ask_examples(teacher_of(Scripted(says), TOLD, task=LAMBADA), answer_first(samples=5, shots=4))
     assert [(example.fields["passage"], example.answer) for example in reply.examples] == [(text, "owl")]
     assert reply.discarded == {"malformed": 3, "repeated": 1}
 
 
 def test_answer_first_the_last_word_of_a_text_that_was_cut_off_is_no_answer() -> None:
-    text = f" owl\nPassage: the owl saw a mouse and {'then ' * 24}the"
+    text = f" owl\nText: the owl saw a mouse and {'then ' * 24}the"
     says = [Completion(f"{text} owl", (-1.0,), "length"), Completion(f"{text} owl and", (-1.0,), "length")]
     reply = ask_examples(teacher_of(Scripted(says), TOLD, task=LAMBADA), answer_first(samples=2))
     assert len(reply.examples) == 1
@@ -591,6 +592,25 @@ def test_answer_first_shows_examples_that_say_their_answer_before_others() -> No
     assert asked == "Word:"
     assert [text.split()[1] for text in shown[:2]] == ["owl"] * 2
     assert {text.split()[1] for text in shown[2:]} == {"cat0", "cat1", "cat2"}
+
+
+def test_answer_first_a_third_of_the_drafts_are_plain_where_gaps_may_be_set() -> None:
+    plainly = f" the sun was up and {'then ' * 60}the sun"
+    says = [said(f" owl\nText: the owl saw {n} mice and {'then ' * 60}the owl", -n) for n in range(1, 7)]
+    says += [said(plainly, -1), said(f"{plainly} set and the sun", -7), said(f" owl\nText:{plainly}")]
+    model = Scripted(says)
+    reply = ask_examples(teacher_of(model, TOLD, task=LAMBADA), answer_first(samples=9, count=4, shots=3, cloze=True))
+    *told, last = [str(prompt).split("\n\n") for prompt in model.prompts]
+    assert [prompt[-1] for prompt in told] == ["Word:", "Word:"]
+    assert told[0] != told[1]
+    assert last[0] == "Fill in blank:"
+    assert model.samples == [3]
+    assert [(example.answer, example.fields["passage"].split()[3]) for example in reply.examples] == [
+        ("owl", "1"),
+        ("owl", "4"),
+        ("sun", "up"),
+        ("owl", "2"),
+    ]
 
 
 def test_answer_first_needs_a_cloze() -> None:

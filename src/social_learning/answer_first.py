@@ -13,9 +13,11 @@ OPENING = "Word:"
 
 def render(task: Task, example: Example) -> str:
     """Return an example of a cloze task answer first: its word, its fields line by line, and in the last the word again."""
-    *before, last = task.field_names
+    last = task.field_names[-1]
     fields = {**example.fields, last: f"{_without_gap(task, example.fields[last])} {example.answer}"}
-    return "\n".join([f"{OPENING} {example.answer}", *(f"{_title(name)}: {fields[name]}" for name in (*before, last))])
+    return "\n".join(
+        [f"{OPENING} {example.answer}", *(f"{_title(task, name)}: {fields[name]}" for name in task.field_names)]
+    )
 
 
 def read(task: Task, text: str) -> tuple[str, dict[str, str]] | None:
@@ -23,7 +25,7 @@ def read(task: Task, text: str) -> tuple[str, dict[str, str]] | None:
     parts = [rf"{OPENING} *(\S+)"]
     for name in task.field_names:
         value = rf"(?:(?!{SEPARATOR})[\s\S])+?" if name in task.multiline else r"[^\n]+?"
-        parts.append(rf"{re.escape(_title(name))}: *({value})")
+        parts.append(rf"{re.escape(_title(task, name))}: *({value})")
     match = re.match(" *\n".join(parts) + rf"\s*(?:{SEPARATOR}|\Z)", text)
     if match is None:
         return None
@@ -31,8 +33,8 @@ def read(task: Task, text: str) -> tuple[str, dict[str, str]] | None:
     return word, dict(zip(task.field_names, map(str.strip, values), strict=True))
 
 
-def _title(name: str) -> str:
-    return name.capitalize().replace("_", " ")
+def _title(task: Task, name: str) -> str:
+    return "Text" if name == task.field_names[-1] else name.capitalize().replace("_", " ")
 
 
 def _without_gap(task: Task, text: str) -> str:

@@ -52,9 +52,9 @@ def style_of(task: Task, examples: Sequence[Example]) -> GapStyle:
     )
 
 
-def comes_up(task: Task, example: Example) -> bool:
-    """Whether the answer stands in the text before the gap, so that it can be found by reading."""
-    return example.answer.casefold() in _known(_words(task, example.fields))
+def comes_up(task: Task, example: Example, times: int) -> bool:
+    """Whether the answer stands in the text before the gap, at least so many times."""
+    return _known(_words(task, example.fields)).count(example.answer.casefold()) >= times
 
 
 def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle, word: str | None = None) -> Example | None:

@@ -21,10 +21,13 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class DraftPrompt:
-    """What a teacher's model continues with new examples, and the label each is to have; None where it writes that too."""
+    """What a teacher's model continues with new examples, and the label each is to have; None where it writes that too, before
+    its text where that is asked for.
+    """
 
     text: str = field(repr=False)
     label: str | None = None
+    answer_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,13 @@ class DraftWriter:
         rows = self._model.generate([prompt.text for prompt in prompts], self._sampling(seed), samples)
         written = [(prompt, completion) for prompt, row in zip(prompts, rows, strict=True) for completion in row]
         completions = [completion for _, completion in written]
-        examples = [self._read(completion, prompt.label) for prompt, completion in written]
+        examples = [self._read(completion, prompt) for prompt, completion in written]
         cut_off = [
-            example is not None and completion.finish == "length" and self._reads_on(completion, prompt.label, example)
+            example is not None and completion.finish == "length" and self._reads_on(completion, prompt, example)
             for (prompt, completion), example in zip(written, examples, strict=True)
         ]
         if self._request.cloze:
-            examples = self._with_gaps(completions, examples)
+            examples = self._with_gaps(written, examples)
         if self._request.complete:
             examples = self._completed(completions, examples)
         drafts, seen = [], set()
@@ -100,12 +103,12 @@ class DraftWriter:
         return agreed
 
     def best(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """The `count` drafts of lowest perplexity; in turn from each label where they were written label first."""
+        """The `count` drafts of lowest perplexity, in turn from each prompt: label first, each label has its own."""
         ordered = sorted(drafts, key=lambda draft: draft.perplexity)
-        if self._request.way != "label-first":
-            return ordered[: self._request.count]
-        piles = [[draft for draft in ordered if draft.example.answer == label] for label in self._task.labels]
-        return in_turn(piles)[: self._request.count]
+        prompts = dict.fromkeys(draft.prompt for draft in drafts)
+        return in_turn([[draft for draft in ordered if draft.prompt == prompt] for prompt in prompts])[
+            : self._request.count
+        ]
 
     def _sampling(self, seed: int) -> Sampling:
         return Sampling(
@@ -120,8 +123,6 @@ class DraftWriter:
         """What ends a new example: its line, where it is asked for label first and has only one; else a blank line,
         unless the format has one inside.
         """
-        if self._request.way == "answer-first":
-            return (SEPARATOR,)
         label_first = self._request.way == "label-first"
         text = self._task.label_first_question if label_first else self._task.template
         if label_first and "\n" not in text and not self._task.multiline:
@@ -130,30 +131,36 @@ class DraftWriter:
 
     # What a completion says
 
-    def _read(self, completion: Completion, label: str | None) -> Example | None:
-        if self._request.way == "answer-first":
+    def _read(self, completion: Completion, prompt: DraftPrompt) -> Example | None:
+        if prompt.answer_first:
             told = answer_first.read(self._task, answer_first.OPENING + _whole_words(completion))
-            return with_gap(self._task, told[1], self._style, told[0]) if told else None
+            # Few texts come back to their word; sooner does as well: docs/results.md.
+            return with_gap(self._task, told[1], self._style.halved(), told[0]) if told else None
         text = self._task.opening + completion.text
-        return self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
+        if prompt.label is not None:
+            return self._task.parse_label_first(text, prompt.label)
+        return self._task.parse(text)
 
-    def _reads_on(self, completion: Completion, label: str | None, example: Example) -> bool:
+    def _reads_on(self, completion: Completion, prompt: DraftPrompt, example: Example) -> bool:
         """Whether the text that was cut off would have been another example, had it gone on."""
-        return self._read(replace(completion, text=completion.text + "x"), label) != example
+        return self._read(replace(completion, text=completion.text + "x"), prompt) != example
 
-    def _with_gaps(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
+    def _with_gaps(
+        self, written: Sequence[tuple[DraftPrompt, Completion]], examples: Sequence[Example | None]
+    ) -> list[Example | None]:
         """Set the gap in drafts that have none."""
-        questions = [self._task.parse_question(self._task.opening + _whole_words(c)) for c in completions]
         return [
-            with_gap(self._task, fields, self._style) if example is None and fields else example
-            for fields, example in zip(questions, examples, strict=True)
+            self._with_gap(completion) if example is None and not prompt.answer_first else example
+            for (prompt, completion), example in zip(written, examples, strict=True)
         ]
+
+    def _with_gap(self, completion: Completion) -> Example | None:
+        fields = self._task.parse_question(self._task.opening + _whole_words(completion))
+        return with_gap(self._task, fields, self._style) if fields else None
 
     @cached_property
     def _style(self) -> GapStyle:
-        """Where gaps may be. Answer first few texts come back to their word, and sooner does as well: docs/results.md."""
-        style = style_of(self._task, self._private)
-        return style.halved() if self._request.way == "answer-first" else style
+        return style_of(self._task, self._private)
 
     def _completed(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
         """Have the model answer drafts that ended before their answer, as a student of the private shots."""

@@ -18,7 +18,7 @@ from social_learning.task import Task
 LESSONS = 16
 """How many whole lessons teachers grade by the default recipe."""
 
-SAMPLES, WORD_SAMPLES = 8, 16
+SAMPLES, WORD_SAMPLES = 8, 24
 """How many drafts a teacher's model writes in a round; answer first, most drafts do not come back to their word."""
 
 
@@ -57,7 +57,7 @@ def generation(table: GenerationTable, task: Task) -> Generation:
         self_check=improve if table.self_check is None else table.self_check,
         balanced=improve if table.balanced is None else table.balanced,
         complete=(ours and not task.labels and not task.cloze) if table.complete is None else table.complete,
-        cloze=(ours and task.cloze and way == "plain") if table.cloze is None else table.cloze,
+        cloze=(ours and task.cloze) if table.cloze is None else table.cloze,
         lessons=table.lessons or (LESSONS if ours else 1),
         questions=table.questions,
         share=table.share,
