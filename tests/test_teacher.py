@@ -594,25 +594,6 @@ def test_answer_first_shows_examples_that_say_their_answer_before_others() -> No
     assert {text.split()[1] for text in shown[2:]} == {"cat0", "cat1", "cat2"}
 
 
-def test_answer_first_a_third_of_the_drafts_are_plain_where_gaps_may_be_set() -> None:
-    plainly = f" the sun was up and {'then ' * 60}the sun"
-    says = [said(f" owl\nText: the owl saw {n} mice and {'then ' * 60}the owl", -n) for n in range(1, 7)]
-    says += [said(plainly, -1), said(f"{plainly} set and the sun", -7), said(f" owl\nText:{plainly}")]
-    model = Scripted(says)
-    reply = ask_examples(teacher_of(model, TOLD, task=LAMBADA), answer_first(samples=9, count=4, shots=3, cloze=True))
-    *told, last = [str(prompt).split("\n\n") for prompt in model.prompts]
-    assert [prompt[-1] for prompt in told] == ["Word:", "Word:"]
-    assert told[0] != told[1]
-    assert last[0] == "Fill in blank:"
-    assert model.samples == [3]
-    assert [(example.answer, example.fields["passage"].split()[3]) for example in reply.examples] == [
-        ("owl", "1"),
-        ("owl", "4"),
-        ("sun", "up"),
-        ("owl", "2"),
-    ]
-
-
 def test_answer_first_needs_a_cloze() -> None:
     with pytest.raises(ModelError, match="'sms_spam' cannot be told answer first: it is no cloze"):
         teacher_of(MixerModel("m")).answer(answer_first())

@@ -21,13 +21,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class DraftPrompt:
-    """What a teacher's model continues with new examples, and the label each is to have; None where it writes that too, before
-    its text where that is asked for.
-    """
+    """What a teacher's model continues with new examples, and the label each is to have; None where it writes that too."""
 
     text: str = field(repr=False)
     label: str | None = None
-    answer_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class DraftWriter:
             for (prompt, completion), example in zip(written, examples, strict=True)
         ]
         if self._request.cloze:
-            examples = self._with_gaps(written, examples)
+            examples = self._with_gaps(completions, examples)
         if self._request.complete:
             examples = self._completed(completions, examples)
         drafts, seen = [], set()
@@ -132,7 +129,7 @@ class DraftWriter:
     # What a completion says
 
     def _read(self, completion: Completion, prompt: DraftPrompt) -> Example | None:
-        if prompt.answer_first:
+        if self._request.way == "answer-first":
             told = answer_first.read(self._task, answer_first.OPENING + _whole_words(completion))
             # Few texts come back to their word; sooner does as well: docs/results.md.
             return with_gap(self._task, told[1], self._style.halved(), told[0]) if told else None
@@ -145,13 +142,11 @@ class DraftWriter:
         """Whether the text that was cut off would have been another example, had it gone on."""
         return self._read(replace(completion, text=completion.text + "x"), prompt) != example
 
-    def _with_gaps(
-        self, written: Sequence[tuple[DraftPrompt, Completion]], examples: Sequence[Example | None]
-    ) -> list[Example | None]:
+    def _with_gaps(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
         """Set the gap in drafts that have none."""
         return [
-            self._with_gap(completion) if example is None and not prompt.answer_first else example
-            for (prompt, completion), example in zip(written, examples, strict=True)
+            self._with_gap(completion) if example is None else example
+            for completion, example in zip(completions, examples, strict=True)
         ]
 
     def _with_gap(self, completion: Completion) -> Example | None:

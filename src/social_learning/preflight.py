@@ -58,6 +58,10 @@ def check_settings(arm: Arm, task: Task) -> None:
         problem = "is no cloze task, so no gap can be set; leave generation.cloze out"
     if arm.generation.way == "label-first" and not task.can_label_first:
         problem = "cannot be told label first: it needs labels, on a line of their own; set generation.way to 'plain'"
+    if arm.generation.cloze and generation(arm.generation, task).way == "answer-first":
+        problem = (
+            "is told answer first, with gaps at its words; leave generation.cloze out, or set generation.way to 'plain'"
+        )
     if arm.generation.way == "answer-first" and not task.cloze:
         problem = "cannot be told answer first: it is no cloze task; set generation.way to 'plain'"
     if problem:

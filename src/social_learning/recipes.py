@@ -57,7 +57,7 @@ def generation(table: GenerationTable, task: Task) -> Generation:
         self_check=improve if table.self_check is None else table.self_check,
         balanced=improve if table.balanced is None else table.balanced,
         complete=(ours and not task.labels and not task.cloze) if table.complete is None else table.complete,
-        cloze=(ours and task.cloze) if table.cloze is None else table.cloze,
+        cloze=(ours and task.cloze and way == "plain") if table.cloze is None else table.cloze,
         lessons=table.lessons or (LESSONS if ours else 1),
         questions=table.questions,
         share=table.share,

@@ -140,16 +140,12 @@ class Teacher:
         self, request: RequestExamples, shots: Sequence[Example], rng: np.random.Generator
     ) -> list[DraftPrompt]:
         """Label first there is a prompt for each label, with private examples of this label alone, as far as the silo has
-        them: after examples of all labels a small model writes much the same for each. Answer first, a third of the drafts are
-        plain texts if gaps can be set in those: lessons of both kinds teach better than of either.
+        them: after examples of all labels a small model writes much the same for each.
         """
         if request.way == "plain":
             return [DraftPrompt(new_example_prompt(self._task, shots))]
         if request.way == "answer-first":
-            more = [shots, self._shots(request, rng)] if request.cloze else [shots]
-            prompts = [DraftPrompt(answer_first_prompt(self._task, shown), answer_first=True) for shown in more]
-            plain = DraftPrompt(new_example_prompt(self._task, self._pick(request.shots, rng)))
-            return [*prompts, plain] if request.cloze else prompts
+            return [DraftPrompt(answer_first_prompt(self._task, shots))]
         own = {label: self._pick(request.shots, rng, first=_of(label))[::-1] for label in self._task.labels}
         return [DraftPrompt(label_first_prompt(self._task, shown, label), label) for label, shown in own.items()]
 
