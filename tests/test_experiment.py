@@ -22,7 +22,8 @@ from social_learning.lesson import Lesson
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score
 from social_learning.models.fakes import MixerModel
 from social_learning.models.registry import load_model
-from social_learning.preflight import silos_for
+from social_learning.preflight import check_settings, silos_for
+from social_learning.tasks import BUILT_IN
 
 ALL_ARMS = ["zero-shot", "manual", "original", "generated", "voted", "instruction"]
 FAKE = {"model": "fake:mixer"}
@@ -346,3 +347,27 @@ def test_arms_of_one_repeat_share_silos_and_repeats_redraw_them() -> None:
     assert texts(0) == texts(0)
     assert texts(0) != texts(1)
     assert sorted(text for silo in texts(0) for text in silo) == sorted(e.fields["text"] for e in corpus.train)
+
+
+@pytest.mark.parametrize(
+    ("task", "generation", "refusal"),
+    [
+        ("sms_spam", {"cloze": True}, "is no cloze task, so no gap can be set; leave generation.cloze out"),
+        ("sms_spam", {"way": "answer-first"}, "cannot be told answer first: it is no cloze task"),
+        ("lambada", {"way": "label-first"}, "cannot be told label first: it needs labels"),
+        ("lambada", {"cloze": True}, "is told answer first, with gaps at its words; leave generation.cloze out"),
+        ("lambada", {"cloze": True, "way": "plain"}, None),
+        ("lambada", {"cloze": True, "recipe": "paper"}, None),
+        ("lambada", {"way": "answer-first", "recipe": "paper"}, None),
+        ("gsm8k", {"self_check": True}, "has no labels to check"),
+    ],
+)
+def test_ways_to_generate_that_a_task_has_no_use_for_are_refused(
+    task: str, generation: dict[str, Any], refusal: str | None
+) -> None:
+    _, arm = experiment(task=task, arms=["zero-shot", "generated"], generation=generation).resolved_arms()
+    if refusal is None:
+        check_settings(arm, BUILT_IN[task].task)
+    else:
+        with pytest.raises(ConfigError, match=f"arm 'generated': task '{task}' {refusal}"):
+            check_settings(arm, BUILT_IN[task].task)
