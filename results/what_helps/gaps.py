@@ -8,51 +8,65 @@ the lesson, in the mean of ROWS development rows: what teachers grade by.
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from social_learning import Lesson, Silo, Student, Teacher, load_experiment, load_model
-from social_learning.cloze import style_of, with_gap
+from social_learning import Lesson, Student, load_experiment, load_model
+from social_learning.cloze import GapStyle, style_of, with_gap
 from social_learning.corpus import Corpus, load_corpus
-from social_learning.messages import ReplyExamples, RequestExamples
-from social_learning.models.base import LanguageModel
-from social_learning.task import Example
+from social_learning.models.base import LanguageModel, Sampling
+from social_learning.prompts.shots import new_example_prompt
+from social_learning.task import SEPARATOR, Example, Task
 
-SPLITS, SILOS, ROUNDS = 2, 8, 3
+SPLITS, SILOS, PROMPTS, SAMPLES = 2, 8, 3, 8
 LESSONS, SHOTS, ROWS = 4, 16, 192
-
-PLAIN = {"way": "plain", "cloze": True, "samples": 8}
-ANSWER_FIRST = {"way": "answer-first", "samples": 16}
 
 
 def pools(corpus: Corpus, model: LanguageModel, split: int) -> dict[str, list[Example]]:
-    """Return the examples to draw lessons from: those of teachers of one split, and private ones."""
-    task, private = corpus.task, list(corpus.train)
-    parts = np.array_split(np.random.default_rng(split).permutation(len(private)), SILOS)
-    silos = [Silo(f"teacher-{n}", task, [private[i] for i in part]) for n, part in enumerate(parts)]
-    teachers = [Teacher(silo, model, seed=split) for silo in silos]
-    style = style_of(task, private)
-    texts = [f"{example.fields['passage']} {example.answer}" for example in private]
-    gapped = (with_gap(task, {"passage": text}, style) for text in texts)
+    """Return the examples to draw lessons from: drafts of one split, and private ones, with gaps set in two ways each."""
+    rng, task = np.random.default_rng(split), corpus.task
+    early, alike = list[Example](), list[Example]()
+    for silo in np.array_split(rng.permutation(len(corpus.train)), SILOS):
+        private = [corpus.train[i] for i in silo]
+        style, drafts = style_of(task, private), list(_drafts(corpus, model, private, rng))
+        early += _gapped(task, drafts, GapStyle(before=25, back=1, rarity=0.1, shares=style.shares))
+        alike += _gapped(task, drafts, style)
+    whole = [f"{example.fields['passage']} {example.answer}" for example in corpus.train]
+    style = replace(style_of(task, corpus.train), before=30, back=10)
     return {
-        "drafts, gaps set": list(_sent(teachers, PLAIN)),
-        "drafts, answer first": list(_sent(teachers, ANSWER_FIRST)),
-        "private texts, gaps set": [example for example in gapped if example],
-        "private, after the or a": [e for e in private if e.fields["passage"].split()[-1] in ("the", "a")],
-        "private": private,
+        "drafts, rare word": early,
+        "drafts, as private": alike,
+        "private texts, rare word": _gapped(task, whole, style),
+        "private, after the or a": [e for e in corpus.train if e.fields["passage"].split()[-1] in ("the", "a")],
+        "private": list(corpus.train),
     }
 
 
-def _sent(teachers: list[Teacher], how: dict[str, Any]) -> Iterator[Example]:
-    """All that may leave, and not the likeliest alone: so many that lessons differ."""
-    for number in range(ROUNDS):
-        request = RequestExamples(round=number, shots=8, count=how["samples"], temperature=0.8, top_p=0.95, **how)
-        for teacher in teachers:
-            if isinstance(reply := teacher.answer(request), ReplyExamples):
-                yield from reply.examples
+def _gapped(task: Task, passages: Iterable[str], style: GapStyle) -> list[Example]:
+    examples = (with_gap(task, {"passage": passage}, style) for passage in passages)
+    return [example for example in examples if example]
+
+
+def _drafts(corpus: Corpus, model: LanguageModel, private: list[Example], rng: np.random.Generator) -> Iterator[str]:
+    """Have the model write passages after private examples; the last word of one that was cut off may not be whole."""
+    task = corpus.task
+    shown = [[private[i] for i in rng.choice(len(private), 8, replace=False)] for _ in range(PROMPTS)]
+    sampling = Sampling(
+        temperature=0.8,
+        top_p=0.95,
+        max_tokens=task.max_example_tokens,
+        stop=(SEPARATOR,),
+        seed=int(rng.integers(2**31)),
+    )
+    rows = model.generate([new_example_prompt(task, examples) for examples in shown], sampling, SAMPLES)
+    for draft in (draft for row in rows for draft in row):
+        text = draft.text.rpartition(" ")[0] if draft.finish == "length" else draft.text
+        fields = task.parse_question(task.opening + text)
+        if fields:
+            yield fields["passage"].removesuffix(task.gap)
 
 
 def main(data: Path) -> None:
