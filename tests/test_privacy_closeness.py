@@ -8,7 +8,7 @@ from social_learning.guards import MinDistance, Origin, Private
 from social_learning.privacy.closeness import closeness, closest_pair, longest_run, measure
 from social_learning.privacy.distance import normalized_distance
 from social_learning.privacy.evidence import Closeness, by_teacher, from_csv, summarise, to_csv
-from social_learning.prompts.shots import answer_first_prompt, label_first_prompt, new_example_prompt
+from social_learning.prompts.shots import label_first_prompt, new_example_prompt
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN
 from social_learning.teacher import Departure
@@ -100,15 +100,6 @@ def test_a_copy_has_no_distance_from_a_prompt_that_tells_examples_label_first() 
     items = measure([Departure("teacher-1", ROWS[0], Origin(PRIVATE, prompt))], PUBLIC, "", np.random.default_rng(1))
     assert [item.distance == 0 for item in items] == [True, True, False]
     assert MinDistance(0.01).check_example(ROWS[0], Origin(PRIVATE, prompt)) is None
-
-
-def test_a_copy_has_no_distance_from_a_prompt_that_tells_examples_answer_first() -> None:
-    task = BUILT_IN["lambada"].task
-    rows = [task.example({"passage": f"ida took the {it} and looked at the", "answer": it}) for it in ("cup", "pen")]
-    origin = Origin(Private(task, rows), answer_first_prompt(task, rows))
-    assert normalized_distance(task.render(rows[0]), origin.prompt) > 0  # its word stands elsewhere
-    assert MinDistance(0.01).check_example(rows[0], origin) is None
-    assert MinDistance(0.01).check_example(rows[0], Origin(Private(task, rows), rows[0].answer)) == rows[0]
 
 
 def test_summaries_are_shares_means_and_extremes_by_teacher_in_natural_order() -> None:

@@ -18,13 +18,7 @@ from social_learning.messages import RequestExamples, RequestInstruction, Reques
 from social_learning.models.base import ChatTurn, Completion, Prompt, Sampling, Score
 from social_learning.models.fakes import FakeModel
 from social_learning.prompts.instruction import instruction_request
-from social_learning.prompts.shots import (
-    answer_first_prompt,
-    label_first_prompt,
-    lesson_prompt,
-    new_example_prompt,
-    question_prompt,
-)
+from social_learning.prompts.shots import label_first_prompt, lesson_prompt, new_example_prompt, question_prompt
 from social_learning.silo import Silo
 from social_learning.student import Student
 from social_learning.task import Example
@@ -79,8 +73,6 @@ def prompts_sent(known: BuiltIn) -> str:
         purposes["teacher: a new example, checked by the teacher itself"] = new_example("plain", self_check=True)
     if task.can_label_first:
         purposes["teacher: a new example of each class, label first"] = new_example("label-first", self_check=False)
-    if task.cloze:
-        purposes["teacher: a new example, answer first"] = new_example("answer-first", self_check=False)
     purposes |= {
         "teacher: a vote": lambda: teacher.answer(RequestVote(round=0, candidates=(example,))),
         "teacher: an instruction": lambda: teacher.answer(RequestInstruction(round=0, shots=1, samples=1)),
@@ -121,7 +113,6 @@ def test_every_golden_file_belongs_to_a_task() -> None:
 
 ODD = Example(fields={"text": "{text} {examples} %s {{x}}"}, answer="spam")
 SMS = BUILT_IN["sms_spam"].task
-LAMBADA = BUILT_IN["lambada"].task
 
 
 def test_text_that_looks_like_a_template_is_only_text() -> None:
@@ -132,8 +123,6 @@ def test_text_that_looks_like_a_template_is_only_text() -> None:
         question_prompt(SMS, lesson_prompt(SMS, "{text}", [ODD]), ODD.fields)
         == f"{{text}}\n\n{rendered}\n\n{rendered.removesuffix(' spam')}"
     )
-    word = LAMBADA.example({"passage": "{passage} %s {{x}}", "answer": "{answer}"})
-    assert answer_first_prompt(LAMBADA, [word]) == "Word: {answer}\nText: {passage} %s {{x}} {answer}\n\nWord:"
     asked = "Class: spam\nText: {text} {examples} %s {{x}}\n\nClass: not spam\nText:"
     assert label_first_prompt(SMS, [ODD], "not spam") == asked
 

@@ -72,7 +72,7 @@ class Scripted(FakeModel):
     @staticmethod
     def _until_stop(completion: Completion, stop: tuple[str, ...]) -> Completion:
         cut = min((completion.text.index(text) for text in stop if text in completion.text), default=None)
-        return Completion(completion.text[:cut], completion.logprobs, completion.finish if cut is None else "stop")
+        return Completion(completion.text[:cut], completion.logprobs, "stop")
 
 
 def teacher_of(
@@ -555,48 +555,6 @@ def test_a_draft_without_a_word_for_the_gap_is_malformed() -> None:
     )
     assert isinstance(reply, ReplyExamples)
     assert (reply.examples, reply.discarded) == ((), {"malformed": 1})
-
-
-def answer_first(**changes: object) -> RequestExamples:
-    return plain(way="answer-first", **changes)
-
-
-TOLD = [
-    LAMBADA.example({"passage": f"cat{n} and cat{n} sat on the {'mat ' * 20}and so did", "answer": f"cat{n}"})
-    for n in range(8)
-]
-
-
-def test_answer_first_the_gap_is_where_a_text_comes_back_to_its_word() -> None:
-    text = f"the owl saw a mouse and {'then ' * 20}the mouse saw the"
-    says = [said(f" owl\nText: {text} owl and the mouse"), said(f" owl\nText: {text} mouse")]
-    says += [said(text), said(f" two owls\nText: {text} owl"), said(f" owl\nText: {text} owl", -9)]
-    reply = ask_examples(teacher_of(Scripted(says), TOLD, task=LAMBADA), answer_first(samples=5, shots=4))
-    assert [(example.fields["passage"], example.answer) for example in reply.examples] == [(text, "owl")]
-    assert reply.discarded == {"malformed": 3, "repeated": 1}
-
-
-def test_answer_first_the_last_word_of_a_text_that_was_cut_off_is_no_answer() -> None:
-    text = f" owl\nText: the owl saw a mouse and {'then ' * 24}the"
-    says = [Completion(f"{text} owl", (-1.0,), "length"), Completion(f"{text} owl and", (-1.0,), "length")]
-    reply = ask_examples(teacher_of(Scripted(says), TOLD, task=LAMBADA), answer_first(samples=2))
-    assert len(reply.examples) == 1
-    assert reply.discarded == {"malformed": 1}
-
-
-def test_answer_first_shows_examples_that_say_their_answer_before_others() -> None:
-    silent = [LAMBADA.example({"passage": f"nobody knew number {n} , the", "answer": "owl"}) for n in range(8)]
-    model = Scripted([said(" owl")])
-    teacher_of(model, [*silent, *TOLD[:3]], task=LAMBADA).answer(answer_first(shots=5))
-    *shown, asked = str(model.prompts[0]).split("\n\n")
-    assert asked == "Word:"
-    assert [text.split()[1] for text in shown[:2]] == ["owl"] * 2
-    assert {text.split()[1] for text in shown[2:]} == {"cat0", "cat1", "cat2"}
-
-
-def test_answer_first_needs_a_cloze() -> None:
-    with pytest.raises(ModelError, match="'sms_spam' cannot be told answer first: it is no cloze"):
-        teacher_of(MixerModel("m")).answer(answer_first())
 
 
 # Grades

@@ -6,7 +6,7 @@ afterwards, at a word that has come up before, so that it can be found by readin
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,10 +31,6 @@ class GapStyle:
     rarity: float
     shares: Mapping[str, float] = field(repr=False)
 
-    def halved(self) -> "GapStyle":
-        """Half as deep in the text, and half as far from where the word came up before."""
-        return replace(self, before=self.before // 2, back=self.back // 2)
-
 
 def style_of(task: Task, examples: Sequence[Example]) -> GapStyle:
     """Return where the gaps of private examples are, but for the extreme tenth in each respect; at least one example."""
@@ -52,15 +48,10 @@ def style_of(task: Task, examples: Sequence[Example]) -> GapStyle:
     )
 
 
-def comes_up(task: Task, example: Example, times: int) -> bool:
-    """Whether the answer stands in the text before the gap, at least so many times."""
-    return _known(_words(task, example.fields)).count(example.answer.casefold()) >= times
+def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle) -> Example | None:
+    """Cut the question's last field before a word, which becomes the answer. None where `style` allows no such word.
 
-
-def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle, word: str | None = None) -> Example | None:
-    """Cut the question's last field before `word`, or any word, which becomes the answer. None where `style` allows no such place.
-
-    It is before the word that stands in fewest private examples; of several places, the last.
+    It is the one that stands in fewest private examples; of several, the last.
     """
     last = task.field_names[-1]
     words = _words(task, fields)
@@ -69,7 +60,6 @@ def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle, word: str |
         place
         for place in range(style.before, len(words))
         if known[place].isalpha()
-        and (word is None or known[place] == word.casefold())
         and known[place] in known[:place]
         and _back(known[:place], known[place]) >= style.back
         and style.shares.get(known[place], 0) <= style.rarity

@@ -3,12 +3,10 @@
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from social_learning import answer_first
-from social_learning.cloze import GapStyle, style_of, with_gap
+from social_learning.cloze import style_of, with_gap
 from social_learning.errors import ModelError, TaskError
 from social_learning.lesson import Lesson
 from social_learning.messages import RequestExamples
@@ -55,8 +53,6 @@ class DraftWriter:
     ) -> None:
         if request.way == "label-first" and not task.can_label_first:
             raise ModelError(f"task {task.name!r} cannot be told label first: its answer has no line of its own")
-        if request.way == "answer-first" and not task.cloze:
-            raise ModelError(f"task {task.name!r} cannot be told answer first: it is no cloze")
         if request.self_check and not task.labels:
             raise ModelError(f"self-check needs a task with labels, and task {task.name!r} has none")
         self._request, self._task, self._model = request, task, model
@@ -69,9 +65,9 @@ class DraftWriter:
         rows = self._model.generate([prompt.text for prompt in prompts], self._sampling(seed), samples)
         written = [(prompt, completion) for prompt, row in zip(prompts, rows, strict=True) for completion in row]
         completions = [completion for _, completion in written]
-        examples = [self._read(completion, prompt) for prompt, completion in written]
+        examples = [self._read(completion.text, prompt.label) for prompt, completion in written]
         cut_off = [
-            example is not None and completion.finish == "length" and self._reads_on(completion, prompt, example)
+            example is not None and completion.finish == "length" and self._reads_on(completion, prompt.label, example)
             for (prompt, completion), example in zip(written, examples, strict=True)
         ]
         if self._request.cloze:
@@ -100,12 +96,12 @@ class DraftWriter:
         return agreed
 
     def best(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """The `count` drafts of lowest perplexity, in turn from each prompt: label first, each label has its own."""
+        """The `count` drafts of lowest perplexity; in turn from each label where they were written label first."""
         ordered = sorted(drafts, key=lambda draft: draft.perplexity)
-        prompts = dict.fromkeys(draft.prompt for draft in drafts)
-        return in_turn([[draft for draft in ordered if draft.prompt == prompt] for prompt in prompts])[
-            : self._request.count
-        ]
+        if self._request.way == "plain":
+            return ordered[: self._request.count]
+        piles = [[draft for draft in ordered if draft.example.answer == label] for label in self._task.labels]
+        return in_turn(piles)[: self._request.count]
 
     def _sampling(self, seed: int) -> Sampling:
         return Sampling(
@@ -128,34 +124,23 @@ class DraftWriter:
 
     # What a completion says
 
-    def _read(self, completion: Completion, prompt: DraftPrompt) -> Example | None:
-        if self._request.way == "answer-first":
-            told = answer_first.read(self._task, answer_first.OPENING + _whole_words(completion))
-            # Few texts come back to their word; sooner does as well: docs/results.md.
-            return with_gap(self._task, told[1], self._style.halved(), told[0]) if told else None
-        text = self._task.opening + completion.text
-        if prompt.label is not None:
-            return self._task.parse_label_first(text, prompt.label)
-        return self._task.parse(text)
+    def _read(self, written: str, label: str | None) -> Example | None:
+        text = self._task.opening + written
+        return self._task.parse(text) if label is None else self._task.parse_label_first(text, label)
 
-    def _reads_on(self, completion: Completion, prompt: DraftPrompt, example: Example) -> bool:
+    def _reads_on(self, completion: Completion, label: str | None, example: Example) -> bool:
         """Whether the text that was cut off would have been another example, had it gone on."""
-        return self._read(replace(completion, text=completion.text + "x"), prompt) != example
+        return self._read(completion.text + "x", label) != example
 
     def _with_gaps(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
-        """Set the gap in drafts that have none."""
+        """Set the gap in drafts that have none; the last word of one that was cut off may not be whole."""
+        style = style_of(self._task, self._private)
+        texts = [c.text.rpartition(" ")[0] if c.finish == "length" else c.text for c in completions]
+        questions = [self._task.parse_question(self._task.opening + text) for text in texts]
         return [
-            self._with_gap(completion) if example is None else example
-            for completion, example in zip(completions, examples, strict=True)
+            with_gap(self._task, fields, style) if example is None and fields else example
+            for fields, example in zip(questions, examples, strict=True)
         ]
-
-    def _with_gap(self, completion: Completion) -> Example | None:
-        fields = self._task.parse_question(self._task.opening + _whole_words(completion))
-        return with_gap(self._task, fields, self._style) if fields else None
-
-    @cached_property
-    def _style(self) -> GapStyle:
-        return style_of(self._task, self._private)
 
     def _completed(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
         """Have the model answer drafts that ended before their answer, as a student of the private shots."""
@@ -181,11 +166,6 @@ class DraftWriter:
             return []
         lesson = Lesson(task=self._task, examples=tuple(self._shots))
         return Student(self._model, lesson).answers(questions)
-
-
-def _whole_words(completion: Completion) -> str:
-    """The text; the last word of one that was cut off may not be whole, and goes."""
-    return completion.text.rpartition(" ")[0] if completion.finish == "length" else completion.text
 
 
 def in_turn(piles: Sequence[Sequence[Item]]) -> list[Item]:

@@ -165,12 +165,10 @@ class StandIn(MixerModel):
     work = Work()
 
     @staticmethod
-    def _mix(line: str, pool: Sequence[str], rng: np.random.Generator, kept: Collection[str] = ()) -> str:
+    def _mix(line: str, pool: Sequence[str], rng: np.random.Generator) -> str:
         ordinary = [word for word in pool if _ordinary(word)]
         words = [
-            ordinary[int(rng.integers(len(ordinary)))]
-            if _ordinary(word) and word not in kept and rng.random() < SWAPPED
-            else word
+            ordinary[int(rng.integers(len(ordinary)))] if _ordinary(word) and rng.random() < SWAPPED else word
             for word in line.split()
         ]
         return " " * line.startswith(" ") + " ".join(words)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeVar
 
-from social_learning import answer_first
 from social_learning.errors import TaskError
 from social_learning.messages import GuardResult
 from social_learning.privacy.detectors import Detector, FormDetector, Found, shared
@@ -74,13 +73,9 @@ class Origin:
         return self.private.task
 
     def forms(self, example: Example) -> tuple[str, ...]:
-        """Return an example as texts that may stand in the prompt: in the task's format, and backwards where the prompt is."""
-        forms = [self.task.render(example)]
-        if self.task.can_label_first and self.prompt.startswith(self.task.ask_for_label("")):
-            forms.append(self.task.render_label_first(example))
-        if self.task.cloze and self.prompt.startswith(answer_first.OPENING):
-            forms.append(answer_first.render(self.task, example))
-        return tuple(forms)
+        """Return an example as texts that may stand in the prompt: in the task's format, and label first where the prompt is."""
+        first = self.task.can_label_first and self.prompt.startswith(self.task.ask_for_label(""))
+        return (self.task.render(example), *((self.task.render_label_first(example),) if first else ()))
 
 
 class Guard(Protocol):

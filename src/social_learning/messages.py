@@ -22,11 +22,10 @@ class RequestExamples(_Frozen):
 
     `way`: `plain` shows the examples as they are and lets the model continue (the paper's procedure); `label-first`
     asks for a class and then for the question, about equally often for each class, after `shots` examples of that class
-    alone, as far as the silo has them; `answer-first`, for cloze tasks, asks for a word and then for a text that comes back
-    to it. `self_check` drops an example when the teacher's model, shown `shots` private examples of all classes, gives it
-    another label; `complete` has it answer a draft that ended before its answer; `cloze` sets the gap in a draft that has
-    none, at a word of its own. `samples` continuations are drawn, at `temperature` and `top_p`; of those that are
-    well-formed, the `count` of lowest perplexity are kept (per class where `way` is label-first).
+    alone, as far as the silo has them. `self_check` drops an example when the teacher's model, shown `shots` private
+    examples of all classes, gives it another label; `complete` has it answer a draft that ended before its answer; `cloze`
+    sets the gap in a draft that has none, at a word of its own. `samples` continuations are drawn, at `temperature` and
+    `top_p`; of those that are well-formed, the `count` of lowest perplexity are kept (per class where `way` is label-first).
     """
 
     kind: Literal["examples"] = "examples"
@@ -34,7 +33,7 @@ class RequestExamples(_Frozen):
     count: int = Field(ge=1)
     shots: int = Field(ge=1)
     samples: int = Field(ge=1)
-    way: Literal["plain", "label-first", "answer-first"] = "plain"
+    way: Literal["plain", "label-first"] = "plain"
     self_check: bool = False
     complete: bool = False
     cloze: bool = False

@@ -11,7 +11,6 @@ from social_learning.models.base import Capabilities, LimitedModel
 from social_learning.models.pool import ModelPool
 from social_learning.recipes import generation, judges, private_examples_needed
 from social_learning.seeds import generator
-from social_learning.settings import GenerationTable
 from social_learning.silo import Silo, make_silos, split_dirichlet, split_uniform
 from social_learning.task import Task
 
@@ -55,24 +54,12 @@ def check_settings(arm: Arm, task: Task) -> None:
             problem = "has no labels to skew; set teachers.split to 'uniform'"
         elif arm.generation.self_check:
             problem = "has no labels to check; leave generation.self_check out"
-    problem = problem or _way_problem(arm.generation, task)
+    if arm.generation.cloze and not task.cloze:
+        problem = "is no cloze task, so no gap can be set; leave generation.cloze out"
+    if arm.generation.way == "label-first" and not task.can_label_first:
+        problem = "cannot be told label first: it needs labels, on a line of their own; set generation.way to 'plain'"
     if problem:
         raise ConfigError(f"arm {arm.name!r}: task {task.name!r} {problem}")
-
-
-def _way_problem(asked: GenerationTable, task: Task) -> str:
-    """What of a format's ways to be told a task has no use for; empty where there is nothing."""
-    if asked.cloze and not task.cloze:
-        return "is no cloze task, so no gap can be set; leave generation.cloze out"
-    if asked.cloze and generation(asked, task).way == "answer-first":
-        return (
-            "is told answer first, with gaps at its words; leave generation.cloze out, or set generation.way to 'plain'"
-        )
-    if asked.way == "answer-first" and not task.cloze:
-        return "cannot be told answer first: it is no cloze task; set generation.way to 'plain'"
-    if asked.way == "label-first" and not task.can_label_first:
-        return "cannot be told label first: it needs labels, on a line of their own; set generation.way to 'plain'"
-    return ""
 
 
 def check_models(experiment: Experiment, arms: Sequence[Arm], task: Task, models: ModelPool) -> None:

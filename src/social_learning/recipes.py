@@ -1,7 +1,6 @@
 """Recipes: from an arm of the experiment file to the protocol that teaches it."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -17,9 +16,6 @@ from social_learning.task import Task
 
 LESSONS = 16
 """How many whole lessons teachers grade by the default recipe."""
-
-SAMPLES, WORD_SAMPLES = 8, 24
-"""How many drafts a teacher's model writes in a round; answer first, most drafts do not come back to their word."""
 
 
 def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.random.Generator) -> Protocol:
@@ -41,35 +37,29 @@ def generation(table: GenerationTable, task: Task) -> Generation:
     """Fill in what the experiment file leaves to the recipe.
 
     `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: with
-    labels, label first where the format allows it, self-check, labels balanced; without, answer first in a cloze task, else
-    unanswered drafts are completed. With either, teachers grade LESSONS lessons.
+    labels, label first where the format allows it, self-check, labels balanced; without, unanswered drafts are completed, or
+    get their gap in a cloze task. With either, teachers grade LESSONS lessons.
     """
     ours = table.recipe == "default"
     improve = ours and bool(task.labels)
-    way = table.way or _way(task, ours)
+    first = improve and task.can_label_first
     return Generation(
         shots=table.shots,
-        samples=table.samples or (WORD_SAMPLES if way == "answer-first" else SAMPLES),
+        samples=table.samples,
         count=table.keep,
         temperature=table.temperature,
         top_p=table.top_p,
-        way=way,
+        way=table.way or ("label-first" if first else "plain"),
         self_check=improve if table.self_check is None else table.self_check,
         balanced=improve if table.balanced is None else table.balanced,
         complete=(ours and not task.labels and not task.cloze) if table.complete is None else table.complete,
-        cloze=(ours and task.cloze and way == "plain") if table.cloze is None else table.cloze,
+        cloze=(ours and task.cloze) if table.cloze is None else table.cloze,
         lessons=table.lessons or (LESSONS if ours else 1),
         questions=table.questions,
         share=table.share,
         vote_by=table.vote_by,
         cohort=table.cohort,
     )
-
-
-def _way(task: Task, ours: bool) -> Literal["plain", "label-first", "answer-first"]:
-    if not ours:
-        return "plain"
-    return "label-first" if task.can_label_first else "answer-first" if task.cloze else "plain"
 
 
 def private_examples_needed(arm: Arm, task: Task) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from social_learning.cloze import comes_up
 from social_learning.drafts import Draft, DraftPrompt, DraftWriter, in_turn
 from social_learning.errors import DataError, ModelError
 from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText, Private
@@ -31,7 +30,7 @@ from social_learning.messages import (
 from social_learning.models.base import ChatTurn, LanguageModel, Sampling
 from social_learning.privacy.detectors import Detector
 from social_learning.prompts.instruction import instruction_request
-from social_learning.prompts.shots import answer_first_prompt, label_first_prompt, new_example_prompt
+from social_learning.prompts.shots import label_first_prompt, new_example_prompt
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo
 from social_learning.task import Example
@@ -108,7 +107,7 @@ class Teacher:
 
     def _answer_examples(self, request: RequestExamples) -> ReplyExamples:
         rng = generator(self._seed, request.kind, request.round)
-        shots = self._shots(request, rng)
+        shots = self._pick(request.shots, rng, balanced=request.way == "label-first")
         writer = DraftWriter(request, self._task, self._model, self._silo.examples, shots)
         seed = child_seed(self._seed, request.kind, request.round, "sampling")
         door = Door(self._guards)
@@ -130,12 +129,6 @@ class Teacher:
             discarded=dict(sorted((+writer.discarded).items())),
         )
 
-    def _shots(self, request: RequestExamples, rng: np.random.Generator) -> list[Example]:
-        """Answer first, what says its answer twice before the gap shows best how to write about a word."""
-        if request.way == "answer-first":
-            return self._pick(request.shots, rng, first=lambda example: comes_up(self._task, example, 2))[::-1]
-        return self._pick(request.shots, rng, balanced=request.way == "label-first")
-
     def _prompts(
         self, request: RequestExamples, shots: Sequence[Example], rng: np.random.Generator
     ) -> list[DraftPrompt]:
@@ -144,20 +137,14 @@ class Teacher:
         """
         if request.way == "plain":
             return [DraftPrompt(new_example_prompt(self._task, shots))]
-        if request.way == "answer-first":
-            return [DraftPrompt(answer_first_prompt(self._task, shots))]
-        own = {label: self._pick(request.shots, rng, first=_of(label))[::-1] for label in self._task.labels}
+        own = {label: self._pick(request.shots, rng, first=label)[::-1] for label in self._task.labels}
         return [DraftPrompt(label_first_prompt(self._task, shown, label), label) for label, shown in own.items()]
 
     def _pick(
-        self,
-        count: int,
-        rng: np.random.Generator,
-        balanced: bool = False,
-        first: Callable[[Example], bool] | None = None,
+        self, count: int, rng: np.random.Generator, balanced: bool = False, first: str | None = None
     ) -> list[Example]:
-        """Pick private examples at random; `balanced`: labels as even as the silo allows, then in random order; `first`: those
-        that it holds for before others.
+        """Pick private examples at random; `balanced`: labels as even as the silo allows, then in random order; `first`: those of
+        this label before others.
         """
         available = self._silo.examples
         if count > len(available):
@@ -167,7 +154,7 @@ class Teacher:
             )
         order = rng.permutation(len(available))
         if first is not None:
-            order = np.array(sorted(order, key=lambda i: not first(available[i])))
+            order = np.array(sorted(order, key=lambda i: available[i].answer != first))
         if not balanced:
             return [available[i] for i in order[:count]]
         piles = [[i for i in order if available[i].answer == label] for label in self._task.labels]
@@ -237,7 +224,3 @@ class Teacher:
             instruction=passed[0][1] if passed else None,
             discarded=dict(+discarded),
         )
-
-
-def _of(label: str) -> Callable[[Example], bool]:
-    return lambda example: example.answer == label

@@ -7,7 +7,7 @@ whole experiment plays through on them: `CopycatModel` repeats what it was shown
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,26 +109,22 @@ class CopycatModel(FakeModel):
 class MixerModel(FakeModel):
     """Writes examples by swapping words of one example of its prompt for words of others.
 
-    The last of several lines stays as it is where it is short, or other examples have it too: it is the answer. A word that
-    makes up a line stays too, wherever it comes up: the example is about it.
+    The last of several lines stays as it is where it is short, or other examples have it too: it is the answer.
     """
 
     def _write(self, reading: _Reading, rng: np.random.Generator) -> str:
         *lines, last = super()._write(reading, rng).split("\n")
         others = [after.rpartition("\n")[2] for _, after in reading.known]
         answer = bool(lines) and (len(last.split()) <= ANSWER_WORDS or others.count(last) > 1)
-        texts = [(answer and after.rpartition("\n")[0]) or after for _, after in reading.known]
+        texts = [after.rpartition("\n")[0] or after for _, after in reading.known]
         pool = [word for text in texts for word in text.split()] or ["word"]
-        kept = {line.strip() for line in lines}
-        mixed = [self._mix(line, pool, rng, kept) for line in (lines if answer else [*lines, last])]
+        mixed = [self._mix(line, pool, rng) for line in (lines if answer else [*lines, last])]
         return "\n".join([*mixed, last] if answer else mixed)
 
     @staticmethod
-    def _mix(line: str, pool: Sequence[str], rng: np.random.Generator, kept: Collection[str] = ()) -> str:
+    def _mix(line: str, pool: Sequence[str], rng: np.random.Generator) -> str:
         words = [
-            word
-            if word.endswith(":") or word in kept or rng.random() >= SWAPPED
-            else pool[int(rng.integers(len(pool)))]
+            word if word.endswith(":") or rng.random() >= SWAPPED else pool[int(rng.integers(len(pool)))]
             for word in line.split()
         ]
         return " " * line.startswith(" ") + " ".join(words)

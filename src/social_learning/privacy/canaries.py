@@ -13,7 +13,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from social_learning import answer_first
 from social_learning.data import read_rows
 from social_learning.errors import ConfigError, TaskError
 from social_learning.task import Example, Task
@@ -87,11 +86,9 @@ class CanaryTask:
         return example
 
     def forms(self, secret: str) -> list[str]:
-        """Return the canary as the prompts of teachers may hold it: in the task's format, and label or answer first."""
+        """Return the canary as the prompts of teachers may hold it: in the task's format, and label first."""
         example = self.example(secret)
         first = [self.task.render_label_first(example)] if self.task.can_label_first else []
-        if self.task.cloze:
-            first = [answer_first.render(self.task, example)]
         return [self.task.render(example), *first]
 
 

@@ -4,7 +4,6 @@ example.
 
 from collections.abc import Mapping, Sequence
 
-from social_learning import answer_first
 from social_learning.task import SEPARATOR, Example, Task
 
 
@@ -31,8 +30,3 @@ def label_first_prompt(task: Task, shots: Sequence[Example], label: str) -> str:
     """
     asked = f"{task.ask_for_label(label)}\n{task.opening}"
     return SEPARATOR.join([*(task.render_label_first(shot) for shot in shots), asked])
-
-
-def answer_first_prompt(task: Task, shots: Sequence[Example]) -> str:
-    """Return what a teacher's model continues with a word, and a text that ends in it; for cloze tasks."""
-    return SEPARATOR.join([*(answer_first.render(task, shot) for shot in shots), answer_first.OPENING])

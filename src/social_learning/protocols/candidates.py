@@ -28,7 +28,7 @@ class Generation:
     count: int
     temperature: float
     top_p: float
-    way: Literal["plain", "label-first", "answer-first"]
+    way: Literal["plain", "label-first"]
     self_check: bool
     balanced: bool
     complete: bool = False
