@@ -18,7 +18,6 @@ def who(message: Message, context: Context) -> Message:
 
 
 def _answer(message: Message, context: Context, kind: str) -> Message:
-    # Flower would send the text of any exception to the server, that of an import included.
     try:
         if set(context.node_config) == {"partition-id", "num-partitions"}:
             # At a site silos are never within reach of this process.
@@ -26,7 +25,7 @@ def _answer(message: Message, context: Context, kind: str) -> Message:
 
             return (simulated.carry if kind == ASK else simulated.say_who)(message, context)
         return (courier.carry if kind == ASK else courier.say_who)(message, context)
-    except Exception:
+    except Exception:  # Flower would send the text of any exception to the server, that of an import included.
         return Message(content(MISSING, "failed"), reply_to=message)
 
 

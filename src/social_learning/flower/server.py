@@ -29,7 +29,7 @@ def main(grid: Grid, context: Context) -> None:
     data = str(config.get("data", ""))
     result = learn(experiment, carrier, Path(_setting(config, "out")), data=Path(data) if data else None)
     for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
-        print(line, flush=True)  # noqa: T201
+        print(line, flush=True)  # noqa: T201  # the same
 
 
 def _setting(config: Mapping[str, object], name: str) -> str:

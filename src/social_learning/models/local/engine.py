@@ -77,6 +77,7 @@ class Engine:
     """Runs one causal language model of transformers with shared-prefix attention, within `memory` bytes a batch."""
 
     def __init__(self, model: torch.nn.Module, memory: int) -> None:
+        # nn.Module types what transformers adds to a model as Tensor or Module.
         self._body = model.get_submodule(model.base_model_prefix)  # type: ignore[arg-type]
         self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[operator]
         first = next(model.parameters())
