@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from social_learning.cloze import GapStyle, with_gap
+from social_learning.cloze import GapStyle, gaps_in
 from social_learning.errors import ConfigError, DataError
 from social_learning.privacy.canaries import KINDS, NAMES_FILE, CanaryKind, canary_task, load_names
 from social_learning.task import Task
@@ -52,8 +52,8 @@ def test_the_audited_lambada_reads_as_the_one_that_is_taught_in_examples_and_whe
 
     text = "on a hill stood the mill " + "and the wind blew on " * 5 + "and the mill stood"
     style = GapStyle(before=25, back=1, rarity=1.0, shares={})
-    gapped = [with_gap(task, {"passage": text}, style) for task in (ordinary, audited.task)]
-    assert [task.render(e) for task, e in zip((ordinary, audited.task), gapped, strict=True) if e] == [
+    gapped = [gaps_in(task, {"passage": text}, style)[-1].example for task in (ordinary, audited.task)]
+    assert [task.render(e) for task, e in zip((ordinary, audited.task), gapped, strict=True)] == [
         "Fill in blank:\n\n" + text.removesuffix(" stood") + " ____ -> stood"
     ] * 2
 

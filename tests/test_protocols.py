@@ -182,12 +182,47 @@ def test_which_label_comes_first_in_a_balanced_pick_is_chance() -> None:
     assert firsts == {"a", "b"}
 
 
-def test_a_task_without_labels_has_nothing_to_balance() -> None:
-    known = BUILT_IN["random_insertion"]
-    protocol = random_examples(known.task, ("ann",), 1, BALANCED, generator(1))
+def words(teacher: str, *answers: str, round: int = 0) -> ReplyExamples:
+    """Examples of a task without labels, no two alike."""
+    return ReplyExamples(
+        teacher=teacher,
+        round=round,
+        examples=tuple(
+            Example(fields={"scrambled": f"{teacher}{round}.{i}"}, answer=answer) for i, answer in enumerate(answers)
+        ),
+    )
+
+
+@settings(max_examples=60)
+@given(
+    answers=st.lists(st.sampled_from(["sea", "Sea", "SKY", "sky", "sun", "moon"]), min_size=1, max_size=12),
+    seed=st.integers(0, 999),
+    data=st.data(),
+)
+def test_without_labels_no_answer_is_picked_again_while_there_are_others(
+    answers: list[str], seed: int, data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, len(answers)))
+    protocol = random_examples(BUILT_IN["random_insertion"].task, ("ann",), count, BALANCED, generator(seed))
     next(protocol)
-    step = go_on(protocol, ReplyExamples(teacher="ann", round=0, examples=(known.invented,)))
-    assert lesson_of(step).examples == (known.invented,)
+    lesson = lesson_of(go_on(protocol, words("ann", *answers)))
+    offered = Counter(answer.casefold() for answer in answers)
+    picked = Counter(example.answer.casefold() for example in lesson.examples)
+    assert picked.total() == count
+    most = max(picked.values())
+    assert all(picked[answer] >= min(most - 1, offered[answer]) for answer in offered)
+
+
+def test_an_answer_comes_again_before_a_teacher_has_more_than_its_share() -> None:
+    """Else one teacher would get more of the lesson by answers of its own."""
+    generation = replace(BALANCED, lessons=2, questions=1)
+    protocol = random_examples(BUILT_IN["random_insertion"].task, ("ann", "bo"), 4, generation, generator(1))
+    next(protocol)
+    step = go_on(protocol, words("ann", *(f"own{i}" for i in range(8))), words("bo", *["sea"] * 8))
+    request = asked(step).request
+    assert isinstance(request, RequestGrades)
+    for lesson in request.lessons:
+        assert [request.candidates[place].answer for place in lesson].count("sea") == 2
 
 
 def test_too_few_examples_end_in_an_error_that_counts() -> None:
@@ -407,6 +442,18 @@ def test_balanced_votes_are_about_the_rarer_label() -> None:
     ballot = asked(go_on(protocol, sent("ann", "c", round=2), sent("bo", "z", round=2, answer="not spam"))).request
     assert isinstance(ballot, RequestVote)
     assert {candidate.answer for candidate in ballot.candidates} == {"spam", "not spam"} - {first}
+
+
+def test_without_labels_votes_are_about_answers_that_the_lesson_has_not() -> None:
+    protocol = voted_examples(BUILT_IN["random_insertion"].task, TEACHERS, 3, BALANCED, generator(1))
+    next(protocol)
+    ballots = []
+    for turn in range(3):
+        ballot = asked(go_on(protocol, words("ann", "sea", "sky", "Sea", round=2 * turn))).request
+        assert isinstance(ballot, RequestVote)
+        ballots.append([candidate.answer for candidate in ballot.candidates])
+        go_on(protocol, *votes(0, round=2 * turn + 1))
+    assert ballots == [["sea", "sky", "Sea"], ["sky"], ["sea", "sky", "Sea"]]
 
 
 @pytest.mark.parametrize("vote", [ReplyVote(teacher="bo", round=1, choice=2), sent("bo", "a", round=1)])

@@ -2,10 +2,11 @@
 
 import math
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from social_learning.cloze import FEW
 from social_learning.corpus import Corpus
 from social_learning.drafts import Draft
 from social_learning.errors import DataError, ModelError, SocialLearningError
@@ -514,7 +515,7 @@ class CutOff(MixerModel):
 
 
 def test_a_draft_without_its_gap_gets_one_at_a_rare_word_that_came_up_before() -> None:
-    everyday = [LAMBADA.example({"passage": f"the {n} and the wind and a", "answer": "cat"}) for n in range(20)]
+    everyday = [LAMBADA.example({"passage": f"the {n} and the wind and a", "answer": f"cat{n}"}) for n in range(20)]
     teacher = Teacher(Silo("ann", LAMBADA, everyday), CutOff("cut off"))
     request = RequestExamples(round=0, count=1, shots=2, samples=1, cloze=True)
     (example,) = examples_of(teacher.answer(request))
@@ -542,6 +543,36 @@ def test_gaps_are_where_nine_of_ten_private_ones_are(before: int, back: int, mil
     teacher = Teacher(Silo("ann", LAMBADA, rows), CutOff("cut off"))
     reply = teacher.answer(RequestExamples(round=0, count=1, shots=2, samples=1, cloze=True))
     assert [example.answer for example in examples_of(reply)] == ([answer] if answer else [])
+
+
+class Gainful(MixerModel):
+    """Writes passages in which two words came up before; after the whole passage, the words it likes are likelier."""
+
+    def __init__(self, likes: Mapping[str, float]) -> None:
+        super().__init__("gainful")
+        self._likes = likes
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        words = list(self._likes)
+        pairs = [words[place : place + 2] for place in range(0, len(words), 2)]
+        texts = [f"{a} and {b} {'so ' * 9}then the {a} saw the {b}" for a, b in pairs]
+        return [[Completion(text, (-1.0 - n,), "stop") for n, text in enumerate(texts)] for _ in prompts]
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        whole = [len(str(prompt).split()) > FEW for prompt, _ in pairs]
+        likes = [self._likes[word.strip()] for _, word in pairs]
+        return [Score(-9.0 + like * long, 1, False) for like, long in zip(likes, whole, strict=True)]
+
+
+def test_the_gap_is_where_the_whole_text_tells_most_and_the_drafts_where_it_does_are_sent() -> None:
+    rows = [LAMBADA.example({"passage": f"{n} so then the and saw", "answer": f"cat{n}"}) for n in range(20)]
+    model = Gainful({"miller": 1.0, "mill": 3.0, "cat": 2.0, "dog": 1.5, "wind": 4.0, "hill": 5.0})
+    request = RequestExamples(round=0, count=2, shots=2, samples=3, cloze=True)
+    reply = Teacher(Silo("ann", LAMBADA, rows), model).answer(request)
+    assert [(example.answer, example.fields["passage"].split()[:3]) for example in examples_of(reply)] == [
+        ("hill", ["wind", "and", "hill"]),
+        ("mill", ["miller", "and", "mill"]),
+    ]
 
 
 def test_a_draft_without_a_word_for_the_gap_is_malformed() -> None:
@@ -586,6 +617,22 @@ def test_lessons_can_be_graded_without_likelihoods() -> None:
     assert model.pairs == []
 
 
+def test_without_labels_half_of_a_grade_is_whether_the_answer_would_be_said() -> None:
+    """Lessons after which right answers are as probable get another grade by what the model says."""
+    known = BUILT_IN["lambada"]
+    rows = [known.invented.model_copy(update={"answer": answer}) for answer in ("one", "two", "six", "ten")]
+
+    class Sure(MixerModel):
+        def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+            return [Score(-0.4, 2, greedy=continuation == " six") for _, continuation in pairs]
+
+    teacher = Teacher(Silo("ann", known.task, rows, held_out=rows), Sure("sure"))
+    request = RequestGrades(round=0, candidates=(known.invented,), lessons=((0,),), questions=4)
+    assert teacher.answer(request) == ReplyGrades(
+        teacher="ann", round=0, grades=(round((math.exp(-0.2) + 1 / 4) / 2, 4),)
+    )
+
+
 def test_a_teacher_that_holds_nothing_out_cannot_grade() -> None:
     request = RequestGrades(round=0, candidates=ROWS[:1], lessons=((0,),), questions=4)
     with pytest.raises(DataError, match="holds nothing out"):
@@ -603,4 +650,4 @@ def test_a_worked_answer_is_graded_token_by_token() -> None:
     row = gsm8k.example({"question": "How many are 2 and 2?", "answer": "2 and 2 are 4\n#### 4"})
     teacher = Teacher(Silo("ann", gsm8k, [row], held_out=[row]), Long("long"))
     request = RequestGrades(round=0, candidates=(row,), lessons=((0,),), questions=1)
-    assert teacher.answer(request) == ReplyGrades(teacher="ann", round=0, grades=(round(math.exp(-0.6), 4),))
+    assert teacher.answer(request) == ReplyGrades(teacher="ann", round=0, grades=(round(math.exp(-0.6) / 2, 4),))

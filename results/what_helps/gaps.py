@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from social_learning import Lesson, Student, load_experiment, load_model
-from social_learning.cloze import GapStyle, style_of, with_gap
+from social_learning.cloze import GapStyle, gaps_in, style_of
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.models.base import LanguageModel, Sampling
 from social_learning.prompts.shots import new_example_prompt
@@ -46,8 +46,9 @@ def pools(corpus: Corpus, model: LanguageModel, split: int) -> dict[str, list[Ex
 
 
 def _gapped(task: Task, passages: Iterable[str], style: GapStyle) -> list[Example]:
-    examples = (with_gap(task, {"passage": passage}, style) for passage in passages)
-    return [example for example in examples if example]
+    """Set each passage's gap where `style` allows it at the word that stands in fewest private examples; of several, the last."""
+    gapped = ([gap.example for gap in gaps_in(task, {"passage": passage}, style)] for passage in passages)
+    return [min(reversed(gaps), key=lambda e: style.shares.get(e.answer.casefold(), 0)) for gaps in gapped if gaps]
 
 
 def _drafts(corpus: Corpus, model: LanguageModel, private: list[Example], rng: np.random.Generator) -> Iterator[str]:

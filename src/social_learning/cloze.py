@@ -2,6 +2,8 @@
 
 A model that is shown passages with their last word missing writes passages, and hardly ever the gap. So the gap is set
 afterwards, at a word that has come up before, so that it can be found by reading; and where the private examples could have theirs.
+Of such places the best is the one of whose word the whole text tells most: LAMBADA's own words are those that readers found after the
+whole passage, and not after its last sentence (Paperno et al., 2016, arXiv 1606.06031).
 """
 
 from collections import Counter
@@ -18,6 +20,21 @@ TAIL = 0.1
 """In each respect a gap is like the other nine tenths of the private ones; docs/results.md says what that is worth."""
 
 
+FEW = 8
+"""After so many words alone, the last ones before it, a gap's word is to be hard to guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An example with its gap at one of the places where it may be. `whole` and `few` are the text before the gap and its last
+    words, each with the answer, as a model scores them.
+    """
+
+    example: Example
+    whole: tuple[str, str] = field(repr=False)
+    few: tuple[str, str] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class GapStyle:
     """Where gaps may be: after at least `before` words, at a word that stands in at most the share `rarity` of the private
@@ -30,6 +47,17 @@ class GapStyle:
     back: int
     rarity: float
     shares: Mapping[str, float] = field(repr=False)
+
+    def allows(self, known: Sequence[str], place: int) -> bool:
+        """Whether the word at `place` may be a gap's, where `known` are a text's words as they are compared."""
+        word, read = known[place], known[:place]
+        return (
+            place >= self.before
+            and word.isalpha()
+            and word in read
+            and _back(read, word) >= self.back
+            and self.shares.get(word, 0) <= self.rarity
+        )
 
 
 def style_of(task: Task, examples: Sequence[Example]) -> GapStyle:
@@ -48,30 +76,22 @@ def style_of(task: Task, examples: Sequence[Example]) -> GapStyle:
     )
 
 
-def with_gap(task: Task, fields: Mapping[str, str], style: GapStyle) -> Example | None:
-    """Cut the question's last field before a word, which becomes the answer. None where `style` allows no such word.
-
-    It is the one that stands in fewest private examples; of several, the last.
-    """
-    last = task.field_names[-1]
+def gaps_in(task: Task, fields: Mapping[str, str], style: GapStyle) -> list[Gap]:
+    """Cut the question's last field before each word where `style` allows it; the word becomes the answer."""
     words = _words(task, fields)
     known = _known(words)
-    places = [
-        place
-        for place in range(style.before, len(words))
-        if known[place].isalpha()
-        and known[place] in known[:place]
-        and _back(known[:place], known[place]) >= style.back
-        and style.shares.get(known[place], 0) <= style.rarity
-    ]
-    if not places:
-        return None
-    place = min(places, key=lambda place: (style.shares.get(known[place], 0), -place))
+    gaps = (_gap(task, fields, words, place) for place in range(len(words)) if style.allows(known, place))
+    return [gap for gap in gaps if gap]
+
+
+def _gap(task: Task, fields: Mapping[str, str], words: Sequence[str], place: int) -> Gap | None:
+    last, answer = task.field_names[-1], words[place].strip(PUNCTUATION)
     try:
-        answer = words[place].strip(PUNCTUATION)
-        return task.example({**fields, last: " ".join(words[:place]) + task.gap, ANSWER: answer})
+        example = task.example({**fields, last: " ".join(words[:place]) + task.gap, ANSWER: answer})
     except TaskError:
         return None
+    whole, few = " ".join(words[:place]), " ".join(words[max(0, place - FEW) : place])
+    return Gap(example, (whole, f" {answer}"), (few, f" {answer}"))
 
 
 def _words(task: Task, fields: Mapping[str, str]) -> list[str]:

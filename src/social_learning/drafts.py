@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from social_learning.cloze import style_of, with_gap
+from social_learning.cloze import Gap, gaps_in, style_of
 from social_learning.errors import ModelError, TaskError
 from social_learning.lesson import Lesson
 from social_learning.messages import RequestExamples
@@ -27,11 +27,14 @@ class DraftPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new example before it may leave: its perplexity, and the private prompt it was written after."""
+    """A new example before it may leave: its perplexity, and the private prompt it was written after. `gain`: by how much the whole
+    text makes the word of its gap likelier than the last few words do (difference of natural logs); 0 where no gap was set.
+    """
 
     example: Example
     perplexity: float
     prompt: str = field(repr=False)
+    gain: float = 0.0
 
 
 class DraftWriter:
@@ -70,12 +73,13 @@ class DraftWriter:
             example is not None and completion.finish == "length" and self._reads_on(completion, prompt.label, example)
             for (prompt, completion), example in zip(written, examples, strict=True)
         ]
+        gains = [0.0] * len(examples)
         if self._request.cloze:
-            examples = self._with_gaps(completions, examples)
+            examples, gains = self._with_gaps(completions, examples)
         if self._request.complete:
             examples = self._completed(completions, examples)
         drafts, seen = [], set()
-        for (prompt, completion), example, cut in zip(written, examples, cut_off, strict=True):
+        for (prompt, completion), example, cut, gain in zip(written, examples, cut_off, gains, strict=True):
             key = None if example is None else self._task.render(example)
             if example is None:
                 self.discarded["malformed"] += 1
@@ -84,7 +88,7 @@ class DraftWriter:
             elif key in seen:
                 self.discarded["repeated"] += 1
             else:
-                drafts.append(Draft(example, completion.perplexity, prompt.text))
+                drafts.append(Draft(example, completion.perplexity, prompt.text, gain))
             seen.add(key)
         return drafts
 
@@ -96,8 +100,10 @@ class DraftWriter:
         return agreed
 
     def best(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """The `count` drafts of lowest perplexity; in turn from each label where they were written label first."""
-        ordered = sorted(drafts, key=lambda draft: draft.perplexity)
+        """The `count` drafts of highest gain, and else of lowest perplexity; in turn from each label where they were written label
+        first.
+        """
+        ordered = sorted(drafts, key=lambda draft: (-draft.gain, draft.perplexity))
         if self._request.way == "plain":
             return ordered[: self._request.count]
         piles = [[draft for draft in ordered if draft.example.answer == label] for label in self._task.labels]
@@ -132,15 +138,30 @@ class DraftWriter:
         """Whether the text that was cut off would have been another example, had it gone on."""
         return self._read(completion.text + "x", label) != example
 
-    def _with_gaps(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
-        """Set the gap in drafts that have none; the last word of one that was cut off may not be whole."""
+    def _with_gaps(
+        self, completions: Sequence[Completion], examples: Sequence[Example | None]
+    ) -> tuple[list[Example | None], list[float]]:
+        """Set the gap in drafts that have none, at the place of highest gain; the last word of one that was cut off may not be
+        whole. Returns gains as well, 0 where no gap was set.
+        """
         style = style_of(self._task, self._private)
         texts = [c.text.rpartition(" ")[0] if c.finish == "length" else c.text for c in completions]
         questions = [self._task.parse_question(self._task.opening + text) for text in texts]
-        return [
-            with_gap(self._task, fields, style) if example is None and fields else example
-            for fields, example in zip(questions, examples, strict=True)
+        gaps = [
+            (number, gap)
+            for number, (fields, example) in enumerate(zip(questions, examples, strict=True))
+            if example is None and fields
+            for gap in gaps_in(self._task, fields, style)
         ]
+        gapped, gains = list(examples), [0.0] * len(examples)
+        for (number, gap), gain in zip(gaps, self._gains([gap for _, gap in gaps]), strict=True):
+            if gapped[number] is None or gain > gains[number]:
+                gapped[number], gains[number] = gap.example, gain
+        return gapped, gains
+
+    def _gains(self, gaps: Sequence[Gap]) -> list[float]:
+        scores = self._model.score([pair for gap in gaps for pair in (gap.whole, gap.few)]) if gaps else []
+        return [whole.logprob - few.logprob for whole, few in zip(scores[::2], scores[1::2], strict=True)]
 
     def _completed(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
         """Have the model answer drafts that ended before their answer, as a student of the private shots."""

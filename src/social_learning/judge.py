@@ -42,7 +42,7 @@ class Judge:
         asked = self._held_out[:questions]
         if by == "answers":
             return [self._share_right(examples, asked) for examples in lessons]
-        return [float(np.mean(self._student(examples).probabilities(asked))) for examples in lessons]
+        return [float(np.mean(self._student(examples).grades(asked))) for examples in lessons]
 
     def _share_right(self, examples: Sequence[Example], asked: Sequence[Example]) -> float:
         answers = self._student(examples, free=True).answers([example.fields for example in asked])

@@ -129,6 +129,8 @@ def _teachers_need(arm: Arm, task: Task) -> dict[str, str]:
         needs["scoring"] = "the self-check compares labels by it: set generation.self_check to false"
     elif how.complete and task.labels:
         needs["scoring"] = "drafts are completed with the likeliest label: set generation.complete to false"
+    elif how.cloze:
+        needs["scoring"] = "it tells where a draft's gap is best: set generation.cloze to false"
     if judges(arm, task) and arm.generation.vote_by == "likelihood":
         needs["scoring"] = (
             needs.get("scoring", "") or "teachers judge by likelihood: set generation.vote_by to 'answers'"

@@ -17,6 +17,11 @@ from social_learning.task import Task
 LESSONS = 16
 """How many whole lessons teachers grade by the default recipe."""
 
+SAMPLES, CLOZE_SAMPLES = 8, 16
+"""How many drafts a teacher writes in a round. Only half of those of a cloze task have a place for a gap, and half of these are to
+be left out.
+"""
+
 
 def protocol(arm: Arm, task: Task, shots: int, teachers: Sequence[str], rng: np.random.Generator) -> Protocol:
     """Return the protocol of one arm at one number of shots."""
@@ -37,23 +42,24 @@ def generation(table: GenerationTable, task: Task) -> Generation:
     """Fill in what the experiment file leaves to the recipe.
 
     `paper`: plain continuation, no self-check, candidates picked without regard to labels. `default`: with
-    labels, label first where the format allows it, self-check, labels balanced; without, unanswered drafts are completed, or
-    get their gap in a cloze task. With either, teachers grade LESSONS lessons.
+    labels, label first where the format allows it, and self-check; without, unanswered drafts are completed, or get their gap in
+    a cloze task. With either, labels or answers are balanced, and teachers grade LESSONS lessons.
     """
     ours = table.recipe == "default"
     improve = ours and bool(task.labels)
     first = improve and task.can_label_first
+    cloze = (ours and task.cloze) if table.cloze is None else table.cloze
     return Generation(
         shots=table.shots,
-        samples=table.samples,
+        samples=table.samples or (CLOZE_SAMPLES if cloze else SAMPLES),
         count=table.keep,
         temperature=table.temperature,
         top_p=table.top_p,
         way=table.way or ("label-first" if first else "plain"),
         self_check=improve if table.self_check is None else table.self_check,
-        balanced=improve if table.balanced is None else table.balanced,
+        balanced=ours if table.balanced is None else table.balanced,
         complete=(ours and not task.labels and not task.cloze) if table.complete is None else table.complete,
-        cloze=(ours and task.cloze) if table.cloze is None else table.cloze,
+        cloze=cloze,
         lessons=table.lessons or (LESSONS if ours else 1),
         questions=table.questions,
         share=table.share,

@@ -134,7 +134,7 @@ class GenerationTable(Table):
 
     recipe: Literal["default", "paper"] = "default"
     shots: int = Field(default=8, ge=1)
-    samples: int = Field(default=8, ge=1)
+    samples: int | None = Field(default=None, ge=1)
     keep: int = Field(default=4, ge=1)
     temperature: float = Field(default=0.8, gt=0)
     top_p: float = Field(default=0.95, gt=0, le=1)

@@ -17,7 +17,8 @@ from social_learning.task import Example, Task
 class Generation:
     """What teachers are asked for in each round, and how the student picks; see RequestExamples for most of it.
 
-    `balanced` picks about equally many examples of each label, labels in turn. `lessons` is how many whole lessons are picked,
+    `balanced` picks about equally many examples of each label, labels in turn; without labels, no answer twice, as far as the
+    pool has others: a student says an answer again that it has seen twice. `lessons` is how many whole lessons are picked,
     of which teachers grade the best one, by `questions` held-out examples each; none of them has more than `share` equal parts of
     such a lesson. `vote_by`: see RequestVote and RequestGrades.
     `cohort`: how many teachers are asked at a time, see `cohort_examples`; None for all of them.
@@ -74,29 +75,37 @@ def pick(
 ) -> list[Candidate]:
     """Pick `count` candidates, in random order; with `merits`, one for each of `pool`, those of highest merit, best first.
 
-    `balanced`: labels in turn, as far as the pool has them. `share`: at most so many of one teacher, as far as the others have
-    enough; beyond that, of whoever has least.
+    `share`: at most so many of one teacher, as far as the others have enough; beyond that, of whoever has least. `balanced`: labels
+    in turn, as far as the pool has them; of other answers, letter case aside, first those that the lesson has least often.
     """
     places = rng.permutation(len(pool)).tolist()
     if merits is not None:
         places.sort(key=lambda place: -merits[place])
     order = [pool[place] for place in places]
     if not (balanced and task.labels):
-        return _in_turn([order], count, share)
+        return _in_turn([order], count, share, balanced)
     piles = [[c for c in order if c.example.answer == label] for label in rng.permutation(list(task.labels))]
-    return _in_turn(piles, count, share)
+    return _in_turn(piles, count, share, balanced)
 
 
-def _in_turn(piles: Sequence[list[Candidate]], count: int, share: int | None) -> list[Candidate]:
-    """Take from each pile in turn the first candidate whose teacher has not had its share; where all have had it, the first of
-    a teacher that has had least.
+def _in_turn(piles: Sequence[list[Candidate]], count: int, share: int | None, balanced: bool) -> list[Candidate]:
+    """Take from each pile in turn the first candidate whose teacher has had least beyond its share; `balanced`: of several such,
+    the first whose answer was taken least.
     """
-    left, taken, chosen = [list(pile) for pile in piles], Counter[str](), list[Candidate]()
+    left, chosen = [list(pile) for pile in piles], list[Candidate]()
+    of_teacher, of_answer = Counter[str](), Counter[str]()
     while len(chosen) < count and any(left):
         for pile in filter(None, left):
-            had = [0 if share is None else max(0, taken[c.source.teacher] - share + 1) for c in pile]
+            had = [
+                (
+                    0 if share is None else max(0, of_teacher[c.source.teacher] - share + 1),
+                    of_answer[c.example.answer.casefold()] if balanced else 0,
+                )
+                for c in pile
+            ]
             candidate = pile.pop(had.index(min(had)))
-            taken[candidate.source.teacher] += 1
+            of_teacher[candidate.source.teacher] += 1
+            of_answer[candidate.example.answer.casefold()] += 1
             chosen.append(candidate)
     return chosen[:count]
 

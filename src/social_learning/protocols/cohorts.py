@@ -62,9 +62,8 @@ def cohort_examples(
     counts. All teachers are asked once, and again, up to MAX_ROUNDS times, until enough have come in; raises TeachingError where
     that fails. Several lessons are graded by as many teachers as a cohort has, chosen at random from all of them.
     """
-    balanced = generation.balanced and bool(task.labels)
     size = count if generation.lessons == 1 else CHOICE * count
-    reservoir = Reservoir(task, size, task.labels if balanced else (), rng)
+    reservoir = Reservoir(task, size, task.labels if generation.balanced else (), rng)
     heard, pool = Counter[str](), list[Candidate]()
     for round in range(MAX_ROUNDS):
         for cohort in _cohorts(teachers, generation.cohort or len(teachers)):
@@ -73,7 +72,7 @@ def cohort_examples(
             for candidate in candidates_of(task, replies):
                 reservoir.offer(candidate)
         pool = reservoir.candidates()
-        chosen = pick(task, pool, count, balanced, rng) if len(pool) >= count else []
+        chosen = pick(task, pool, count, generation.balanced, rng) if len(pool) >= count else []
         if len(chosen) == count and has_choice(pool, count, generation, round + 1):
             graders = [teachers[i] for i in sorted(rng.permutation(len(teachers))[: generation.cohort])]
             return lesson_of(task, (yield from best_lesson(task, pool, count, graders, generation, rng, round + 1)))

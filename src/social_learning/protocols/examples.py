@@ -55,8 +55,8 @@ def voted_examples(
         heard.extend(example_replies(replies, task))
         taken = {task.render(candidate.example) for candidate in chosen}
         fresh = [c for c in without_repeats(task, candidates_of(task, replies)) if task.render(c.example) not in taken]
-        if generation.balanced and task.labels:
-            fresh = _rarest_label(fresh, chosen)
+        if generation.balanced:
+            fresh = _rarest(task, fresh, chosen)
         if not fresh:
             continue
         ballot = RequestVote(round=2 * turn + 1, candidates=tuple(c.example for c in fresh), by=generation.vote_by)
@@ -70,11 +70,12 @@ def voted_examples(
     )
 
 
-def _rarest_label(fresh: list[Candidate], chosen: list[Candidate]) -> list[Candidate]:
-    """Only candidates of the label that the lesson has least of, among those on offer."""
-    counts = Counter(candidate.example.answer for candidate in chosen)
-    rarest = min((candidate.example.answer for candidate in fresh), key=lambda label: counts[label], default=None)
-    return [candidate for candidate in fresh if candidate.example.answer == rarest]
+def _rarest(task: Task, fresh: list[Candidate], chosen: list[Candidate]) -> list[Candidate]:
+    """Only candidates of the label that the lesson has least of, among those on offer; without labels, of the answers."""
+    counts = Counter(candidate.example.answer.casefold() for candidate in chosen)
+    least = min((counts[candidate.example.answer.casefold()] for candidate in fresh), default=0)
+    rare = [candidate for candidate in fresh if counts[candidate.example.answer.casefold()] == least]
+    return [candidate for candidate in rare if not task.labels or candidate.example.answer == rare[0].example.answer]
 
 
 def _winner(votes: Replies, candidates: int, rng: np.random.Generator) -> int:

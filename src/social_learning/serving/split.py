@@ -8,11 +8,12 @@ from social_learning.config import Experiment
 from social_learning.corpus import load_corpus
 from social_learning.errors import ConfigError
 from social_learning.preflight import silos_for
+from social_learning.recipes import generation
 from social_learning.records import write_file
 from social_learning.report.settings import as_toml
 from social_learning.serving.policy import Policy, RequestCaps
 from social_learning.silo import Silo
-from social_learning.task import ANSWER
+from social_learning.task import ANSWER, Task
 
 OWNER_ONLY = 0o600
 
@@ -58,7 +59,7 @@ def _write(experiment: Experiment, silo: Silo, folder: Path) -> Path:
     }
     guards = ("no_copies", "min_distance", "no_shared_numbers", "no_shared_names")
     policy = Policy().model_dump(mode="json")
-    policy["per_request"] |= _asked(experiment, Policy().per_request)
+    policy["per_request"] |= _asked(experiment, silo.task, Policy().per_request)
     policy["guards"] = {
         **{name: getattr(teachers, name) for name in guards},
         "detector": experiment.privacy.detector,
@@ -71,13 +72,13 @@ def _write(experiment: Experiment, silo: Silo, folder: Path) -> Path:
     return folder / "silo.toml"
 
 
-def _asked(experiment: Experiment, caps: RequestCaps) -> dict[str, Any]:
+def _asked(experiment: Experiment, task: Task, caps: RequestCaps) -> dict[str, Any]:
     """The caps of one request that an experiment's own requests keep to."""
-    generation, instruction = experiment.generation, experiment.instruction
+    examples, instruction = generation(experiment.generation, task), experiment.instruction
     return {
-        "examples": max(caps.examples, generation.keep),
-        "samples": max(caps.samples, generation.samples, instruction.samples),
-        "least_shots": min(caps.least_shots, generation.shots, instruction.shots),
-        "shots": max(caps.shots, generation.shots, instruction.shots),
-        "questions": [generation.questions],
+        "examples": max(caps.examples, examples.count),
+        "samples": max(caps.samples, examples.samples, instruction.samples),
+        "least_shots": min(caps.least_shots, examples.shots, instruction.shots),
+        "shots": max(caps.shots, examples.shots, instruction.shots),
+        "questions": [examples.questions],
     }
