@@ -118,6 +118,17 @@ def test_what_a_backend_lacks_is_refused_before_the_run_starts(
     assert not list(tmp_path.glob("run/cells/*"))
 
 
+def test_a_teacher_that_cannot_score_is_told_how_to_go_without_gaps(serve: Serve, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        rows = [{"passage": f"{part} {n}: by the mill, in the", "answer": "mill"} for n in range(40)]
+        (tmp_path / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server = serve(MixingPretender(offers=frozenset({"text", "chat", "logprobs"})))
+    data = {part: str(tmp_path / f"{part}.jsonl") for part in ("train", "test")}
+    judged = {"generation": {"vote_by": "answers"}}
+    with pytest.raises(ModelError, match=r"arm 'generated': .*scoring.*: set generation.cloze to false"):
+        run(experiment(server, task="lambada", data=data, **judged), tmp_path / "run")
+
+
 def test_an_audit_needs_a_student_that_scores(serve: Serve, tmp_path: Path) -> None:
     server = serve(MixingPretender(offers=frozenset({"text", "chat", "logprobs", "seed"})))
     with pytest.raises(ModelError, match="canaries are ranked by their log-likelihood"):
