@@ -57,7 +57,7 @@ def test_a_task_may_be_defined_in_the_file() -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        parse().seed = 2  # type: ignore[misc]
+        parse().seed = 2  # type: ignore[misc]  # what mypy forbids is tested
 
 
 # Unknown keys

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from social_learning import Lesson, load_experiment, load_model
-from social_learning.cloze import GapStyle, gaps_in, style_of
+from social_learning.cloze import GapStyle, gains, gaps_in, style_of
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.models.base import LanguageModel, Sampling
 from social_learning.prompts.shots import new_example_prompt
@@ -26,7 +26,7 @@ LESSONS, SHOTS, ROWS = 4, 16, 192
 
 
 def pools(corpus: Corpus, model: LanguageModel, split: int) -> dict[str, list[Example]]:
-    """Return the examples to draw lessons from: drafts of one split, and private ones, with gaps set in two ways each."""
+    """Return the examples to draw lessons from: drafts of one split, and private ones, with gaps set in several ways."""
     rng, task = np.random.default_rng(split), corpus.task
     early, alike, told = list[Example](), list[Example](), list[Example]()
     for silo in np.array_split(rng.permutation(len(corpus.train)), SILOS):
@@ -58,9 +58,7 @@ def _most_told(task: Task, model: LanguageModel, passages: Iterable[str], style:
     best = []
     for passage in passages:
         gaps = gaps_in(task, {"passage": passage}, style)
-        scores = model.score([pair for gap in gaps for pair in (gap.whole, gap.few)]) if gaps else []
-        gains = [whole.logprob - few.logprob for whole, few in zip(scores[::2], scores[1::2], strict=True)]
-        best += sorted(zip(gains, range(len(gaps)), gaps, strict=True))[-1:]
+        best += sorted(zip(gains(model, gaps), range(len(gaps)), gaps, strict=True))[-1:]
     ordered = sorted(best, key=lambda kept: -kept[0])
     return [gap.example for _, _, gap in ordered[: len(ordered) // 2]]
 

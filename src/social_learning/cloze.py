@@ -14,6 +14,7 @@ import numpy as np
 
 from social_learning.errors import TaskError
 from social_learning.guards import PUNCTUATION, words_of
+from social_learning.models.base import LanguageModel
 from social_learning.task import ANSWER, Example, Task
 
 TAIL = 0.1
@@ -82,6 +83,14 @@ def gaps_in(task: Task, fields: Mapping[str, str], style: GapStyle) -> list[Gap]
     known = _known(words)
     gaps = (_gap(task, fields, words, place) for place in range(len(words)) if style.allows(known, place))
     return [gap for gap in gaps if gap]
+
+
+def gains(model: LanguageModel, gaps: Sequence[Gap]) -> list[float]:
+    """Return by how much likelier the model finds each gap's word after the whole text than after its last words: a difference of
+    natural logs.
+    """
+    scores = model.score([pair for gap in gaps for pair in (gap.whole, gap.few)]) if gaps else []
+    return [whole.logprob - few.logprob for whole, few in zip(scores[::2], scores[1::2], strict=True)]
 
 
 def _gap(task: Task, fields: Mapping[str, str], words: Sequence[str], place: int) -> Gap | None:

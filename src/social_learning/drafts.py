@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from social_learning.cloze import Gap, gaps_in, style_of
+from social_learning.cloze import gains, gaps_in, style_of
 from social_learning.errors import ModelError, TaskError
 from social_learning.lesson import Lesson
 from social_learning.messages import RequestExamples
@@ -73,13 +73,13 @@ class DraftWriter:
             example is not None and completion.finish == "length" and self._reads_on(completion, prompt.label, example)
             for (prompt, completion), example in zip(written, examples, strict=True)
         ]
-        gains = [0.0] * len(examples)
+        gained = [0.0] * len(examples)
         if self._request.cloze:
-            examples, gains = self._with_gaps(completions, examples)
+            examples, gained = self._with_gaps(completions, examples)
         if self._request.complete:
             examples = self._completed(completions, examples)
         drafts, seen = [], set()
-        for (prompt, completion), example, cut, gain in zip(written, examples, cut_off, gains, strict=True):
+        for (prompt, completion), example, cut, gain in zip(written, examples, cut_off, gained, strict=True):
             key = None if example is None else self._task.render(example)
             if example is None:
                 self.discarded["malformed"] += 1
@@ -153,15 +153,11 @@ class DraftWriter:
             if example is None and fields
             for gap in gaps_in(self._task, fields, style)
         ]
-        gapped, gains = list(examples), [0.0] * len(examples)
-        for (number, gap), gain in zip(gaps, self._gains([gap for _, gap in gaps]), strict=True):
-            if gapped[number] is None or gain > gains[number]:
-                gapped[number], gains[number] = gap.example, gain
-        return gapped, gains
-
-    def _gains(self, gaps: Sequence[Gap]) -> list[float]:
-        scores = self._model.score([pair for gap in gaps for pair in (gap.whole, gap.few)]) if gaps else []
-        return [whole.logprob - few.logprob for whole, few in zip(scores[::2], scores[1::2], strict=True)]
+        gapped, most = list(examples), [0.0] * len(examples)
+        for (number, gap), gain in zip(gaps, gains(self._model, [gap for _, gap in gaps]), strict=True):
+            if gapped[number] is None or gain > most[number]:
+                gapped[number], most[number] = gap.example, gain
+        return gapped, most
 
     def _completed(self, completions: Sequence[Completion], examples: Sequence[Example | None]) -> list[Example | None]:
         """Have the model answer drafts that ended before their answer, as a student of the private shots."""

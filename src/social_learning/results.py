@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from social_learning.evaluation import Evaluation
+from social_learning.evaluation import Evaluation, Outcome
 from social_learning.models.base import Usage
 from social_learning.privacy.evidence import GROUPS, Closeness, by_teacher
 from social_learning.seeds import child_seed
 from social_learning.statistics import mean, permutation_p_value, standard_error
 
 SIGNIFICANT = 0.05
-_CODES = {"correct": "c", "wrong": "w", "unparsed": "u"}
+_CODES: dict[Outcome, str] = {"correct": "c", "wrong": "w", "unparsed": "u"}
 _OUTCOMES = {code: outcome for outcome, code in _CODES.items()}
 
 
@@ -52,7 +52,7 @@ class Cell:
         """Read what `to_table` made."""
         return cls(
             key=CellKey(**table["key"]),
-            evaluation=Evaluation(tuple(_OUTCOMES[code] for code in table["outcomes"])),  # type: ignore[misc]
+            evaluation=Evaluation(tuple(_OUTCOMES[code] for code in table["outcomes"])),
             teaching=Usage(**table["teaching"]),
             answering=Usage(**table["answering"]),
             teaching_seconds=table["teaching_seconds"],

@@ -8,7 +8,7 @@ import numpy as np
 
 from social_learning.errors import ModelError
 from social_learning.lesson import Lesson
-from social_learning.models.base import LanguageModel, Sampling, Score
+from social_learning.models.base import LanguageModel, Sampling
 from social_learning.seeds import generator
 from social_learning.task import Example
 
@@ -62,10 +62,11 @@ class Student:
         completions = self._model.generate([self.lesson.prompt(fields) for fields in questions], sampling)
         return [self._task.parse_answer(row[0].text) for row in completions]
 
-    def probabilities(self, examples: Sequence[Example]) -> list[float]:
-        """Return how probable the student finds each example's answer, in [0, 1], in order: among the labels, calibrated; else
-        as the text that follows the question, in the geometric mean over its tokens (a worked answer as a whole has hardly any
-        probability).
+    def grades(self, examples: Sequence[Example]) -> list[float]:
+        """Return how well the student would answer each example's question, in [0, 1], in order: how probable it finds the right
+        label, calibrated; without labels, the mean of how probable it finds the right answer as the text that follows (the geometric
+        mean over its tokens: a worked answer as a whole has hardly any probability) and of whether it would say just that (1) or
+        not (0). What is said counts in the end, and a probability tells what is close to it.
         """
         questions = [example.fields for example in examples]
         if self._by_labels:
@@ -73,20 +74,8 @@ class Student:
             right = [self._task.labels.index(example.answer) for example in examples]
             shares = np.exp(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
             return [float(share) for share in shares[np.arange(len(right)), right]]
-        return [math.exp(min(0.0, score.per_token)) for score in self._scores(examples)]
-
-    def grades(self, examples: Sequence[Example]) -> list[float]:
-        """Return how well the student would answer each example's question, in [0, 1], in order: how probable it finds the right
-        label; without labels, the mean of how probable it finds the right answer and of whether it would say just that (1) or
-        not (0). What is said counts in the end, and a probability tells what is close to it.
-        """
-        if self._by_labels:
-            return self.probabilities(examples)
-        return [(math.exp(min(0.0, score.per_token)) + score.greedy) / 2 for score in self._scores(examples)]
-
-    def _scores(self, examples: Sequence[Example]) -> list[Score]:
-        """How likely the student finds each example's answer as the text that follows its question."""
-        return self._model.score([(self.lesson.prompt(e.fields), self._task.continuation(e.answer)) for e in examples])
+        pairs = [(self.lesson.prompt(e.fields), self._task.continuation(e.answer)) for e in examples]
+        return [(math.exp(min(0.0, score.per_token)) + score.greedy) / 2 for score in self._model.score(pairs)]
 
     def _choose(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
         return [self._task.labels[i] for i in np.argmax(self._calibrated(questions), axis=1)]

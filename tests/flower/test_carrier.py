@@ -41,7 +41,7 @@ class Time:
         self.time += seconds
 
 
-class FakeGrid(Grid):  # type: ignore[misc]
+class FakeGrid(Grid):  # type: ignore[misc]  # to mypy flwr's classes are Any
     """Nodes in this process: each is a function from a letter to the replies it sends, if any."""
 
     def __init__(self, nodes: dict[int, Callable[[Message], list[Message]]]) -> None:
