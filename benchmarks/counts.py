@@ -17,9 +17,9 @@ from benchmarks.flops import Shape, distinct
 from benchmarks.work import ScoreWork
 from benchmarks.works import DEFAULT_SIZES, build
 from social_learning.errors import UserError
+from social_learning.files import write_file
 from social_learning.models.local.loading import load_tokenizer
 from social_learning.models.local.tokens import Tokenizer
-from social_learning.records import write_file
 
 RESULTS = Path(__file__).parent / "results"
 SCORING = ("labels", "canaries", "lambada")

@@ -25,7 +25,7 @@ from benchmarks.work import Work, write_work
 from benchmarks.works import build, label_scores, published
 from social_learning import LanguageModel, load_model
 from social_learning.errors import UserError
-from social_learning.records import write_file
+from social_learning.files import write_file
 
 RESULTS = Path(__file__).parent / "results"
 SHOTS = (0, 1, 2, 4, 8, 16, 32)

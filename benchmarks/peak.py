@@ -23,9 +23,9 @@ from benchmarks.flops import Distinct, Shape, distinct
 from social_learning import LanguageModel, Sampling, load_model
 from social_learning.config import parse_experiment
 from social_learning.corpus import load_corpus
+from social_learning.files import write_file
 from social_learning.models.local.loading import load_tokenizer
 from social_learning.models.local.tokens import Tokenizer
-from social_learning.records import write_file
 from social_learning.seeds import generator
 
 RESULTS = Path(__file__).parent / "results"

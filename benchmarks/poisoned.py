@@ -32,6 +32,7 @@ from social_learning.corpus import Corpus, load_corpus
 from social_learning.errors import UserError
 from social_learning.evaluation import evaluate
 from social_learning.experiment import pool_for, teacher_for
+from social_learning.files import write_file
 from social_learning.messages import (
     Enquiry,
     Reply,
@@ -50,7 +51,6 @@ from social_learning.models.registry import load_model
 from social_learning.preflight import silos_for
 from social_learning.progress import Unwatched
 from social_learning.recipes import protocol
-from social_learning.records import write_file
 from social_learning.seeds import child_seed, generator
 from social_learning.statistics import mean, standard_error
 from social_learning.student import Student

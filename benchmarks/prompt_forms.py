@@ -17,10 +17,11 @@ from social_learning import ChatTurn, Completion, Example, LanguageModel, Lesson
 from social_learning.config import parse_experiment
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.evaluation import evaluate
+from social_learning.files import write_file
 from social_learning.models.base import Prompt
 from social_learning.prompts.instruction import instruction_request
 from social_learning.prompts.shots import label_first_prompt
-from social_learning.records import versions, write_file
+from social_learning.records import versions
 
 DEVELOPMENT = 100
 LESSONS = 4

@@ -19,7 +19,7 @@ from benchmarks.compare import PEERS, Setting, measure
 from benchmarks.table import lines, told
 from benchmarks.works import DEFAULT_SIZES, build
 from social_learning.errors import UserError
-from social_learning.records import write_file
+from social_learning.files import write_file
 
 RESULTS = Path(__file__).parent / "results"
 SCRIPTS = ("counts", "peak", "growth")

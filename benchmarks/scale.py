@@ -21,12 +21,12 @@ from typing import Any
 
 from benchmarks import clock, machine
 from benchmarks.compare import ROOT
+from social_learning.files import write_file
 from social_learning.messages import Response, enquiry_from_json, to_json
 from social_learning.models.fakes import MixerModel
 from social_learning.protocols.candidates import Generation
 from social_learning.protocols.cohorts import cohort_examples
 from social_learning.protocols.examples import random_examples
-from social_learning.records import write_file
 from social_learning.seeds import generator
 from social_learning.silo import Silo
 from social_learning.task import Example

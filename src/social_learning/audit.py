@@ -22,6 +22,7 @@ from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus, data_folder, load_corpus
 from social_learning.errors import AuditError, RunFolderError
 from social_learning.experiment import default_folder, facts, pool_for, silos_folder, teacher_for
+from social_learning.files import read_json, write_file
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.preflight import check, check_audit_models, check_models, silos_for
@@ -31,7 +32,7 @@ from social_learning.privacy.trials import POWER, ArmAudit, Failure, Trial, summ
 from social_learning.progress import Unwatched, Watch
 from social_learning.provenance import own_commit
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder, read_json, write_file
+from social_learning.records import RunFolder
 from social_learning.report import write_audit_report
 from social_learning.seeds import child_seed, generator
 from social_learning.transports.local import drive_all

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from social_learning.errors import EvaluationError
 from social_learning.student import Student
 from social_learning.task import Example, Task
 
-Outcome = Literal["correct", "wrong", "unparsed"]
+Outcome = Literal["correct", "wrong", "unparsed", "refused", "missing", "over_budget"]
+Failure = Literal["unparsed", "refused", "missing", "over_budget"]
+FAILURES: tuple[Failure, ...] = get_args(Failure)
+"""Outcomes that are no answer: it could not be read as one, the model's filter withheld it, the model gave none, or the run's
+budget ended before it was asked for.
+"""
 
 CHUNK = 256
 """How many rows are answered at once; each chunk is in the call cache before the next one starts."""
@@ -31,8 +36,23 @@ class Evaluation:
         return self.outcomes.count("correct") / len(self.outcomes)
 
     @property
+    def failures(self) -> dict[Failure, int]:
+        """How many rows ended without an answer that could be read, by kind; every kind is there."""
+        return {kind: self.outcomes.count(kind) for kind in FAILURES}
+
+    @property
+    def readable(self) -> int:
+        """How many answers could be read."""
+        return len(self.outcomes) - sum(self.failures.values())
+
+    @property
+    def readable_accuracy(self) -> float | None:
+        """Share of right ones among the answers that could be read, in [0, 1]; None where there is none."""
+        return self.outcomes.count("correct") / self.readable if self.readable else None
+
+    @property
     def unparsed(self) -> int:
-        """How many answers could not be read."""
+        """How many answers could not be read as an answer to the task."""
         return self.outcomes.count("unparsed")
 
     @property

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from social_learning.files import read_json, write_file
 from social_learning.privacy.closeness import Pair
-from social_learning.records import read_json, write_file
 from social_learning.report import owner_page
 
 OWNER_ONLY = 0o600

@@ -20,7 +20,6 @@ students' answers are never written: outcomes are one letter per row.
 import csv
 import io
 import json
-import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from filelock import FileLock, Timeout
 
 from social_learning.config import Experiment
 from social_learning.errors import RunFolderError
+from social_learning.files import read_json, write_file
 from social_learning.lesson import Lesson
 from social_learning.messages import Reply, ReplyExamples, Request, RequestOriginals
 from social_learning.privacy import evidence
@@ -251,26 +251,6 @@ def read_audit(file: Path) -> tuple[dict[str, Any], list[ArmAudit]]:
         return table, [ArmAudit.from_table(arm) for arm in table["arms"]]
     except (KeyError, TypeError):
         raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
-
-
-def write_file(path: Path, text: str, mode: int = 0o666) -> None:
-    """Write a file whole or not at all; `mode` is cut down by the umask, as ever."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run folder; raises RunFolderError where it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise RunFolderError(f"{path} is damaged: delete it to have that part done again") from None
 
 
 def versions() -> dict[str, str]:

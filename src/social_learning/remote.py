@@ -15,13 +15,14 @@ from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_test
 from social_learning.errors import ConfigError, RunFolderError
 from social_learning.experiment import default_folder, examine, facts, pool_for
+from social_learning.files import write_file
 from social_learning.models.base import Usage
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.preflight import check_models, check_settings
 from social_learning.progress import Unwatched, Watch
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder, write_file
+from social_learning.records import RunFolder
 from social_learning.report import write_report
 from social_learning.results import Cell, CellKey, Result, summarise
 from social_learning.seeds import generator

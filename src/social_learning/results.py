@@ -11,7 +11,14 @@ from social_learning.seeds import child_seed
 from social_learning.statistics import mean, permutation_p_value, standard_error
 
 SIGNIFICANT = 0.05
-_CODES: dict[Outcome, str] = {"correct": "c", "wrong": "w", "unparsed": "u"}
+_CODES: dict[Outcome, str] = {
+    "correct": "c",
+    "wrong": "w",
+    "unparsed": "u",
+    "refused": "r",
+    "missing": "m",
+    "over_budget": "b",
+}
 _OUTCOMES = {code: outcome for outcome, code in _CODES.items()}
 
 
@@ -41,7 +48,9 @@ class Cell:
     answering_seconds: float
 
     def to_table(self) -> dict[str, Any]:
-        """Return the cell as plain values for JSON; outcomes are one letter per row: c(orrect), w(rong), u(nparsed)."""
+        """Return the cell as plain values for JSON; outcomes are one letter per row: c(orrect), w(rong), u(nparsed),
+        r(efused), m(issing), over b(udget).
+        """
         table = asdict(self)
         table["outcomes"] = "".join(_CODES[outcome] for outcome in self.evaluation.outcomes)
         del table["evaluation"]

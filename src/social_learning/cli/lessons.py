@@ -11,8 +11,8 @@ from social_learning.cli.options import ExperimentOption
 from social_learning.errors import ConfigError, SocialLearningError
 from social_learning.export import FORMS
 from social_learning.export import export as export_lesson
+from social_learning.files import write_file
 from social_learning.lesson import Lesson
-from social_learning.records import write_file
 from social_learning.student import AnswerMode, Student
 from social_learning.task import Task
 

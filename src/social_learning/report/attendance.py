@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from social_learning.records import read_json
+from social_learning.files import read_json
 from social_learning.report.numbers import count
 from social_learning.results import CellKey
 

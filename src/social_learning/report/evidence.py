@@ -9,10 +9,11 @@ from typing import Any
 
 from social_learning.config import Arm, Experiment
 from social_learning.errors import RunFolderError
+from social_learning.files import read_json
 from social_learning.privacy.evidence import Closeness, Summary
 from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES, TRIALS
 from social_learning.privacy.trials import ArmAudit
-from social_learning.records import read_audit, read_closeness, read_json
+from social_learning.records import read_audit, read_closeness
 from social_learning.report import numbers
 from social_learning.report.verdict import audit_verdict
 from social_learning.results import CellKey, Result

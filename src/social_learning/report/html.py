@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from social_learning.errors import RunFolderError
-from social_learning.records import write_file
+from social_learning.files import write_file
 from social_learning.report import numbers
 from social_learning.report.evidence import privacy_of
 from social_learning.report.load import load_manifest, load_result

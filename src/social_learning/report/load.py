@@ -7,7 +7,8 @@ from typing import Any
 
 from social_learning.config import Experiment, cells_of, parse_experiment
 from social_learning.errors import ConfigError, RunFolderError
-from social_learning.records import FORMAT, read_cell, read_json, read_parts
+from social_learning.files import read_json
+from social_learning.records import FORMAT, read_cell, read_parts
 from social_learning.results import Result, summarise
 
 

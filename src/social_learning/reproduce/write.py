@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from social_learning.errors import RunFolderError
+from social_learning.files import read_json, write_file
 from social_learning.provenance import Took
-from social_learning.records import read_json, versions, write_file
+from social_learning.records import versions
 from social_learning.reproduce import words
 from social_learning.reproduce.compare import Row, View
 from social_learning.reproduce.plan import Request
