@@ -30,7 +30,7 @@ def test_three_teachers_teach_a_student_on_the_embedded_model(tmp_path: Path, em
     )
     result = run(settings, tmp_path / "run")
     assert [arm.name for arm in result.arms] == ["zero-shot", "original", "generated", "voted", "instruction"]
-    assert all(arm.unparsed == 0 for arm in result.arms)
+    assert all(arm.failed == 0 for arm in result.arms)
 
     corpus = load_corpus(settings)
     private = {example.fields["text"].casefold() for example in corpus.train}

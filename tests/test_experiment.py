@@ -23,6 +23,9 @@ from social_learning.models.base import Completion, LanguageModel, Prompt, Sampl
 from social_learning.models.fakes import MixerModel
 from social_learning.models.registry import load_model
 from social_learning.preflight import check_settings, silos_for
+from social_learning.records import read_cell
+from social_learning.results import CellKey
+from social_learning.statistics import holm, paired
 from social_learning.tasks import BUILT_IN
 
 ALL_ARMS = ["zero-shot", "manual", "original", "generated", "voted", "instruction"]
@@ -106,14 +109,36 @@ def test_every_arm_is_measured_and_written_down(tmp_path: Path) -> None:
         ("instruction", 0, 2),
     ]
     assert all(arm.test_rows == 40 and 0 <= arm.accuracy <= 1 for arm in result.arms)
-    assert [arm.p_value is None for arm in result.arms] == [True, False, False, False, False, False]
+    assert result.stand_in
+    assert all(arm.paired is None and arm.permutation_p is None for arm in result.arms)
     rows = list(csv.DictReader((tmp_path / "run" / "results.csv").read_text().splitlines()))
     table = json.loads((tmp_path / "run" / "results.json").read_text())
     assert [row["name"] for row in rows] == [arm["name"] for arm in table["arms"]] == ALL_ARMS
     assert set(result.to_table()["arms"][0]) == {
-        "name", "task", "shots", "accuracy", "stderr", "repeats", "test_rows", "unparsed", "p_value",
+        "name", "task", "shots", "accuracy", "stderr", "accuracies", "readable_accuracy", "repeats", "test_rows",
+        "unparsed", "refused", "missing", "over_budget", "difference", "low", "high", "p_value", "p_holm", "permutation_p",
     }  # fmt: skip
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+
+
+def test_arms_are_compared_on_the_same_rows_repeat_by_repeat(tmp_path: Path) -> None:
+    model = MixerModel("org/model")
+    settings = experiment(teachers={"model": "org/model"}, student={"model": "org/model"})
+    result = run(settings, tmp_path / "run", load=lambda name, **_: model)
+    assert not result.stand_in
+    zero, manual, *drawn = result.arms
+    assert (zero.paired, zero.permutation_p, manual.paired and manual.paired.repeats) == (None, None, 1)
+    assert all(arm.paired and arm.paired.repeats == 2 and arm.permutation_p for arm in drawn)
+    for arm in result.arms[1:]:
+        cells = [read_cell(tmp_path / "run", CellKey(arm.name, arm.shots, repeat)) for repeat in range(arm.repeats)]
+        base = read_cell(tmp_path / "run", CellKey("zero-shot", 0, 0))
+        assert base is not None
+        graded = [cell.evaluation.graded for cell in cells if cell is not None]
+        assert arm.paired == paired(graded, [base.evaluation.graded], chance=arm is not manual)
+    assert [arm.p_holm for arm in result.arms] == holm([arm.p_value for arm in result.arms])
+    row = list(csv.DictReader((tmp_path / "run" / "results.csv").read_text().splitlines()))[2]
+    assert tuple(map(float, row["accuracies"].split())) == drawn[0].accuracies
+    assert float(row["low"]) <= float(row["difference"]) <= float(row["high"])
 
 
 def test_messages_lessons_and_sources_agree(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from social_learning.report.leaving import LONGEST, SHOWN, TEACHERS, ArmLog
 from social_learning.report.settings import as_toml
 from social_learning.report.visible import is_hidden, marked, visible
 from social_learning.results import ArmResult, Result
+from social_learning.statistics import Paired
 from social_learning.task import Example
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -48,6 +49,16 @@ HOSTILE = (
 )
 
 
+NONE = {"unparsed": 0, "refused": 0, "missing": 0, "over_budget": 0}
+
+
+def against(points: float, half: float, p: float, permutation: float) -> dict[str, Any]:
+    """A comparison by so many points, plus and minus half an interval."""
+    difference, half = points / 100, half / 100
+    pair = Paired(difference, 5, 500, half / 2, difference - half, difference + half, p)
+    return {"paired": pair, "p_holm": p, "permutation_p": permutation}
+
+
 def arm(name: str, shots: int, accuracy: float, stderr: float | None, **other: Any) -> ArmResult:
     """An arm with five repeats where it has a standard error, at 500 test rows."""
     repeats = 1 if stderr is None else 5
@@ -59,8 +70,11 @@ def arm(name: str, shots: int, accuracy: float, stderr: float | None, **other: A
         "stderr": stderr,
         "repeats": repeats,
         "test_rows": 500,
-        "unparsed": 0,
-        "p_value": 0.2345,
+        "failures": NONE,
+        "readable_accuracy": accuracy,
+        "paired": None,
+        "p_holm": None,
+        "permutation_p": None,
         "accuracies": tuple(accuracy + 0.01 * turn for turn in range(-(repeats // 2), repeats // 2 + 1)),
         "teaching": Usage(1200, 340_000, 56_000, 7),
         "answering": Usage(1000, 210_000, 0, 0),
@@ -76,12 +90,20 @@ RESULT = Result(
     task="phone_messages",
     compared_with="zero-shot",
     arms=(
-        arm("zero-shot", 0, 0.525, None, p_value=None),
-        arm("manual", 0, 0.525, None, p_value=1.0),
-        arm("original", 4, 0.9648, 0.0017, p_value=0.0001),
-        arm("generated", 4, 0.8416, 0.0118, p_value=0.032, unparsed=12),
-        arm("voted", 4, 0.5, 0.0988, p_value=0.71),
-        arm("instruction", 0, 0.9, 0.0004, p_value=0.0009),
+        arm("zero-shot", 0, 0.525, None),
+        arm("manual", 0, 0.525, None, **against(0.0, 3.0, 1.0, 1.0)),
+        arm("original", 4, 0.9648, 0.0017, **against(43.98, 2.12, 0.0001, 0.00001)),
+        arm(
+            "generated",
+            4,
+            0.8416,
+            0.0118,
+            failures={**NONE, "unparsed": 12},
+            readable_accuracy=0.8457,
+            **against(31.66, 30.1, 0.032, 0.004),
+        ),
+        arm("voted", 4, 0.5, 0.0988, **against(-2.5, 27.43, 0.71, 0.083)),
+        arm("instruction", 0, 0.9, 0.0004, **against(37.5, 1.1, 0.0009, 0.0002)),
     ),
 )
 
@@ -172,18 +194,34 @@ def test_the_terminal_table() -> None:
     golden("report_terminal.txt", table(RESULT))
 
 
-def test_the_terminal_table_has_no_column_for_unparsed_answers_where_there_are_none() -> None:
-    arms = tuple(replace(arm, unparsed=0) for arm in RESULT.arms)
+def test_the_terminal_table_says_nothing_of_unread_answers_where_there_are_none() -> None:
+    arms = tuple(replace(arm, failures=NONE) for arm in RESULT.arms)
     golden("report_terminal_parsed.txt", table(replace(RESULT, arms=arms)))
 
 
 def test_no_figure_is_cut_at_80_columns() -> None:
-    wide = arm("generated-label-first-top-p-0.95", 1024, 1.0, 0.1, p_value=0.0499, unparsed=12_345, test_rows=10_000)
+    wide = arm(
+        "generated-label-first-top-p-0.95",
+        1024,
+        1.0,
+        0.1,
+        test_rows=10_000,
+        failures={**NONE, "unparsed": 12_345, "refused": 1},
+        **against(47.5, 12.0, 0.0499, 0.0499),
+    )
     shown = table(replace(RESULT, arms=(*RESULT.arms, wide), run="runs/" + "long" * 30))
     lines = shown.splitlines()
     assert max(map(len, lines[:-1])) <= 80
     assert lines[-1] == f"Report: {Path('runs/' + 'long' * 30) / 'report.html'}"
-    for figure in ("1024", "100.0 (10.0)", "+47.5", "0.050*", "12,345", "10,000 \N{MULTIPLICATION SIGN} 5", "<0.001*"):
+    for figure in (
+        "1024",
+        "100.0 (10.0)",
+        "+47.5 \N{PLUS-MINUS SIGN} 12.0",
+        "0.050*",
+        "12,345 unparsed, 1 refused",
+        "10,000 \N{MULTIPLICATION SIGN} 5",
+        "<0.001*",
+    ):
         assert figure in shown
 
 
@@ -199,12 +237,32 @@ def test_names_are_no_markup_in_the_terminal() -> None:
     [(None, ""), (0.0001, "<0.001*"), (0.001, "0.001*"), (0.0321, "0.032*"), (0.05, "0.050"), (1.0, "1.000")],
 )
 def test_p_values(p: float | None, shown: str) -> None:
-    assert numbers.p_value(arm("x", 0, 0.5, None, p_value=p)) == shown
+    assert numbers.p_value(p, p is not None and p < 0.05) == shown
 
 
-@pytest.mark.parametrize(("accuracy", "shown"), [(0.8416, "+31.7"), (0.5, "-2.5"), (0.5249, "0.0"), (0.525, "0.0")])
-def test_differences(accuracy: float, shown: str) -> None:
-    assert numbers.signed(numbers.points(arm("x", 0, accuracy, None), RESULT.arms[0])) == shown
+@pytest.mark.parametrize(("difference", "shown"), [(0.3166, "+31.7"), (-0.025, "-2.5"), (-0.0001, "0.0"), (0.0, "0.0")])
+def test_differences(difference: float, shown: str) -> None:
+    assert numbers.points(Paired(difference, 5, 100)) == shown
+    assert numbers.margin(Paired(difference, 1, 100)) == shown
+    assert numbers.interval(Paired(difference, 1, 100)) == ""
+
+
+def test_the_margin_of_an_interval_that_was_cut_is_the_longer_side() -> None:
+    assert numbers.margin(Paired(0.98, 2, 100, 0.02, 0.8, 1.0, 0.01)) == "+98.0 \N{PLUS-MINUS SIGN} 18.0"
+
+
+def test_a_star_stands_where_the_corrected_p_is_small() -> None:
+    assert arm("x", 0, 0.5, None, p_holm=0.049, paired=Paired(0.1, 5, 100, p_value=0.01)).significant
+    assert not arm("x", 0, 0.5, None, p_holm=0.051, paired=Paired(0.1, 5, 100, p_value=0.01)).significant
+    assert not arm("x", 0, 0.5, None, permutation_p=0.001).significant
+
+
+def test_stand_ins_get_neither_stars_nor_points() -> None:
+    arms = tuple(replace(arm, paired=None, p_holm=None, permutation_p=None) for arm in RESULT.arms)
+    shown = table(replace(RESULT, arms=arms, stand_in=True))
+    assert "knows no language" in shown
+    assert "points" not in shown
+    assert "*" not in shown
 
 
 def test_an_arm_is_compared_with_the_same_shots_where_there_are_any() -> None:

@@ -21,6 +21,7 @@ from social_learning.lesson import Lesson
 from social_learning.models.base import LanguageModel
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
+from social_learning.outcome import result_of
 from social_learning.owner import OwnerReports
 from social_learning.preflight import check, check_models, silos_for
 from social_learning.privacy.closeness import closest_pair, measure
@@ -29,7 +30,7 @@ from social_learning.progress import Unwatched, Watch
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder, read_closeness, read_parts
 from social_learning.report import write_report
-from social_learning.results import Cell, CellKey, Result, closeness_rows, summarise
+from social_learning.results import Cell, CellKey, Result, closeness_rows
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo
 from social_learning.student import Student
@@ -90,8 +91,7 @@ def run(
             finished |= {k: cell for _, k in plan if k.name in earlier and (cell := folder.finished(k))}
         done = [finished[key] for _, key in plan if key in finished]
         folder.keep_parts(None if cells is None else [cell.key.name for cell in done])
-        arms = summarise(done, corpus.task.name, experiment.compare_with, experiment.seed)
-        result = Result(str(folder_path), experiment.name, corpus.task.name, experiment.compare_with, arms)
+        result = result_of(str(folder_path), experiment, done)
         folder.write_results(result)
         folder.write_closeness(closeness_rows(result, lambda key: read_closeness(folder_path, key)))
         if missing:

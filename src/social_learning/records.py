@@ -161,10 +161,11 @@ class RunFolder:
         """Write results.json and results.csv."""
         table = {**result.to_table(), "experiment": result.experiment, "compared_with": result.compared_with}
         write_file(self.path / "results.json", json.dumps(table, indent=2) + "\n")
+        arms = [{**arm, "accuracies": " ".join(map(str, arm["accuracies"]))} for arm in result.to_table()["arms"]]
         rows = io.StringIO()
-        writer = csv.DictWriter(rows, fieldnames=list(result.to_table()["arms"][0]), lineterminator="\n")
+        writer = csv.DictWriter(rows, fieldnames=list(arms[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(result.to_table()["arms"])
+        writer.writerows(arms)
         write_file(self.path / "results.csv", rows.getvalue())
 
     def write_closeness(self, rows: Sequence[Mapping[str, Any]]) -> None:

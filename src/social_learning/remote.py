@@ -19,12 +19,13 @@ from social_learning.files import write_file
 from social_learning.models.base import Usage
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
+from social_learning.outcome import result_of
 from social_learning.preflight import check_models, check_settings
 from social_learning.progress import Unwatched, Watch
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder
 from social_learning.report import write_report
-from social_learning.results import Cell, CellKey, Result, summarise
+from social_learning.results import Cell, CellKey, Result
 from social_learning.seeds import generator
 from social_learning.transports.carrier import Carrier
 from social_learning.transports.remote import Attendance, Place, RemoteRounds
@@ -89,8 +90,7 @@ def learn(
             finished[key] = _teach_and_test(setting, arm, key)
         watch.cells(len(plan), len(plan))
         cells = [finished[key] for _, key in plan]
-        arms = summarise(cells, corpus.task.name, experiment.compare_with, experiment.seed)
-        result = Result(str(path), experiment.name, corpus.task.name, experiment.compare_with, arms)
+        result = result_of(str(path), experiment, cells)
         folder.write_results(result)
         folder.write_closeness([])
         write_report(path, result)

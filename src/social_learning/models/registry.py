@@ -12,6 +12,11 @@ from social_learning.models.fakes import CopycatModel, MixerModel
 FAKES = {"fake:copycat": CopycatModel, "fake:mixer": MixerModel}
 
 
+def is_fake(name: str) -> bool:
+    """Whether a name is that of a stand-in, which knows no language."""
+    return name.startswith("fake:")
+
+
 def load_model(name: str, **options: Any) -> LanguageModel:
     """Load a model by name.
 
@@ -25,7 +30,7 @@ def load_model(name: str, **options: Any) -> LanguageModel:
 
     Raises ModelError, saying what to do, for unknown names and options, and for a missing extra.
     """
-    if name.startswith("fake:"):
+    if is_fake(name):
         if name not in FAKES:
             raise ModelError(f"no fake named {name!r}: there are {', '.join(FAKES)}")
         return FAKES[name](name)
@@ -68,7 +73,7 @@ def load_token_counter(name: str) -> Callable[[str], int]:
     """
     if is_endpoint(name):
         return estimated_tokens
-    if name.startswith("fake:"):
+    if is_fake(name):
         return load_model(name).count_tokens
     _check_local(name)
     from social_learning.models.local.loading import load_tokenizer

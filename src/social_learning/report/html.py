@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from social_learning.errors import RunFolderError
 from social_learning.files import write_file
-from social_learning.report import numbers
+from social_learning.report import numbers, words
 from social_learning.report.evidence import privacy_of
 from social_learning.report.load import load_manifest, load_result
 from social_learning.report.view import page_of
@@ -74,6 +74,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["marked"] = marked
     environment.globals["count"] = numbers.count
+    environment.globals["words"] = words
     environment.globals["percent"] = numbers.percent
     environment.globals["bits"] = numbers.bits
     return environment

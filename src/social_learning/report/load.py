@@ -8,8 +8,9 @@ from typing import Any
 from social_learning.config import Experiment, cells_of, parse_experiment
 from social_learning.errors import ConfigError, RunFolderError
 from social_learning.files import read_json
+from social_learning.outcome import result_of
 from social_learning.records import FORMAT, read_cell, read_parts
-from social_learning.results import Result, summarise
+from social_learning.results import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,4 @@ def load_result(folder: Path) -> Result:
             f"{missing[0]}; run the experiment again to finish it"
         )
     cells = [cell for cell in found.values() if cell is not None]
-    task = experiment.task if isinstance(experiment.task, str) else experiment.task.name
-    arms = summarise(cells, task, experiment.compare_with, experiment.seed)
-    return Result(str(folder), experiment.name, task, experiment.compare_with, arms)
+    return result_of(str(folder), experiment, cells)

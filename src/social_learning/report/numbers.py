@@ -1,6 +1,9 @@
 """Numbers as the reports print them, and the words around them. Formatting only: every figure comes from a Result."""
 
+from collections.abc import Mapping
+
 from social_learning.results import ArmResult, Result
+from social_learning.statistics import Paired
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -23,22 +26,52 @@ def against(result: Result, arm: ArmResult) -> ArmResult | None:
     return next((other for other in base if other.shots == arm.shots), base[0])
 
 
-def points(arm: ArmResult, base: ArmResult) -> float:
-    """Return the difference of two arms' accuracies in percentage points, rounded to one decimal and never -0.0."""
-    return round(100 * (arm.accuracy - base.accuracy), 1) + 0.0
+def points(pair: Paired | None) -> str:
+    """Return a difference in percentage points with its sign, such as `+31.7`, `-2.5` or `0.0`; empty where there is none."""
+    return "" if pair is None else signed(100 * pair.difference)
 
 
-def signed(difference: float) -> str:
-    """Return a difference in points with its sign: `+31.7`, `-2.5`, `0.0`."""
-    return f"{difference:+.1f}" if difference else "0.0"
-
-
-def p_value(arm: ArmResult) -> str:
-    """Return p with three digits and a star where it is significant, such as `0.032*`; empty for the compared arm."""
-    if arm.p_value is None:
+def interval(pair: Paired | None) -> str:
+    """Return the 95 % interval of a difference in percentage points, such as `+20.1 to +43.3`; empty where it is not known."""
+    if pair is None or pair.low is None or pair.high is None:
         return ""
-    digits = "<0.001" if arm.p_value < 0.001 else f"{arm.p_value:.3f}"
-    return digits + ("*" if arm.significant else "")
+    return f"{signed(100 * pair.low)} to {signed(100 * pair.high)}"
+
+
+def margin(pair: Paired | None) -> str:
+    """Return a difference in points with its margin of 95 %, such as `+31.7 \N{PLUS-MINUS SIGN} 11.6`: the interval in less room."""
+    if pair is None or pair.low is None or pair.high is None:
+        return points(pair)
+    half = max(pair.difference - pair.low, pair.high - pair.difference)
+    return f"{points(pair)} \N{PLUS-MINUS SIGN} {percent(half)}"
+
+
+def signed(value: float) -> str:
+    """Return a number with one decimal and its sign, and never -0.0: `+31.7`, `-2.5`, `0.0`."""
+    rounded = round(value, 1) + 0.0
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def p_value(p: float | None, significant: bool = False) -> str:
+    """Return p with three digits, and a star where it is significant, such as `0.032*`; empty for None."""
+    if p is None:
+        return ""
+    return ("<0.001" if p < 0.001 else f"{p:.3f}") + ("*" if significant else "")
+
+
+def failures(counts: Mapping[str, int]) -> str:
+    """Return how many rows ended without a readable answer, by kind: `12 unparsed, 3 over budget`; empty for none."""
+    return ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in counts.items() if number)
+
+
+def unread(arm: ArmResult) -> str:
+    """Return what is to be said of rows without a readable answer; empty for none."""
+    if not arm.failed:
+        return ""
+    rest = "no answer could be read"
+    if arm.readable_accuracy is not None:
+        rest = f"{percent(arm.readable_accuracy)} % of the answers that could be read are right"
+    return f"{label(arm.name, arm.shots)}: {failures(arm.failures)} of {arm.test_rows * arm.repeats:,} answers; {rest}."
 
 
 def bits(exposure: float | None) -> str:

@@ -10,11 +10,12 @@ from rich.text import Text
 from social_learning.report import numbers
 from social_learning.report.terminal_evidence import show_closeness
 from social_learning.report.visible import visible
-from social_learning.results import ArmResult, Result
+from social_learning.report.words import PERMUTATION, STAND_IN, TEST
+from social_learning.results import Result
 
 
 def show_result(result: Result, console: Console) -> None:
-    """Print a run's table: accuracy, difference, p, answers that could not be read, and where the report lies.
+    """Print a run's table: accuracy, difference with its interval, p, answers that could not be read, and where the report lies.
 
     From 80 columns on no figure is cut; long names of arms go over several lines.
     """
@@ -31,23 +32,24 @@ def show_result(result: Result, console: Console) -> None:
     console.print()
     console.print(table)
     console.print()
+    for sentence in filter(None, map(numbers.unread, result.arms)):
+        console.print(Text(visible(sentence)))
     console.print(Text(_caption(result), style="dim"))
     show_closeness(Path(result.run), result.task, console)
     console.print(Text(f"Report: {Path(result.run) / 'report.html'}"), soft_wrap=True)
 
 
 def _columns(result: Result) -> dict[str, list[str]]:
-    """The columns of figures by heading, aligned at the decimal point; `unparsed` only where there are any."""
+    """The columns of figures by heading, aligned at the decimal point; those without any figure are left out."""
     columns: dict[str, list[str]] = {
         "shots": [str(arm.shots or "") for arm in result.arms],
         "accuracy": aligned([numbers.accuracy(arm) for arm in result.arms], " ("),
-        "points": [_points(result, arm) for arm in result.arms],
-        "p": aligned([numbers.p_value(arm) for arm in result.arms], "*"),
+        "points": aligned([numbers.margin(arm.paired) for arm in result.arms], " \N{PLUS-MINUS SIGN}"),
+        "p": aligned([numbers.p_value(arm.p_holm, arm.significant) for arm in result.arms], "*"),
+        "permut.": [numbers.p_value(arm.permutation_p) for arm in result.arms],
+        "rows": [numbers.rows(arm) for arm in result.arms],
     }
-    if any(arm.unparsed for arm in result.arms):
-        columns["unparsed"] = [f"{arm.unparsed:,}" for arm in result.arms]
-    columns[f"rows {numbers.TIMES} repeats"] = [numbers.rows(arm) for arm in result.arms]
-    return columns
+    return {heading: cells for heading, cells in columns.items() if any(cells)}
 
 
 def aligned(cells: list[str], tail: str) -> list[str]:
@@ -56,14 +58,16 @@ def aligned(cells: list[str], tail: str) -> list[str]:
     return [cell + " " * (longest - (len(cell) - cell.index(tail) if tail in cell else 0)) for cell in cells]
 
 
-def _points(result: Result, arm: ArmResult) -> str:
-    base = numbers.against(result, arm)
-    return numbers.signed(numbers.points(arm, base)) if base else ""
-
-
 def _caption(result: Result) -> str:
     repeated = " (standard error over repeats)" if any(arm.stderr is not None for arm in result.arms) else ""
-    return (
-        f"Accuracy in %{repeated}, points above or below {visible(result.compared_with)}.\n"
-        "* p < 0.05, permutation test over all graded answers."
-    )
+    rows = f"Rows: test rows {numbers.TIMES} repeats."
+    if result.stand_in:
+        return f"Accuracy in %{repeated}. {rows}\n{STAND_IN}"
+    tested = sum(arm.p_holm is not None for arm in result.arms)
+    points = f"points above or below {visible(result.compared_with)} \N{PLUS-MINUS SIGN} their 95 % margin"
+    text = f"Accuracy in %{repeated}; {points}. {rows}"
+    if tested:
+        text += (
+            f"\n* p < 0.05. {TEST} Corrected for {numbers.count(tested, 'comparison')} (Holm). Permut.: {PERMUTATION}"
+        )
+    return text

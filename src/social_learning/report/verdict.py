@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from social_learning.config import Arm, Method
 from social_learning.privacy.trials import ArmAudit
 from social_learning.report import numbers
-from social_learning.results import SIGNIFICANT, ArmResult, Result
+from social_learning.results import ArmResult, Result
+from social_learning.statistics import SIGNIFICANT
 
 LESSONS: dict[Method, str] = {
     "zero-shot": "no lesson",
@@ -81,16 +82,21 @@ def _outcome(result: Result, arm: ArmResult, first: bool) -> str:
     base = numbers.against(result, arm)
     if base is None:
         return text
-    difference = numbers.points(arm, base)
+    if arm.paired is None:
+        return text
+    difference = round(100 * arm.paired.difference, 1)
     if difference:
         distance = f"{abs(difference)} points {'above' if difference > 0 else 'below'}" + f" {base.name}" * first
     else:
         distance = f"level with {base.name}"
-    return f"{text}, {distance} ({_p_in_words(arm)})"
+    return f"{text}, {distance} ({_how_sure(arm)})"
 
 
-def _p_in_words(arm: ArmResult) -> str:
-    """The p-value in a sentence, held together by no-break spaces."""
-    p = numbers.p_value(arm).rstrip("*")
+def _how_sure(arm: ArmResult) -> str:
+    """The interval and the p-value in a sentence, held together by no-break spaces."""
+    if arm.p_holm is None:
+        return "one\N{NO-BREAK SPACE}repeat, so it may be chance"
+    p = numbers.p_value(arm.p_holm)
     relation = f"p < {p[1:]}" if p.startswith("<") else f"p = {p}"
-    return (relation if arm.significant else f"{relation}, not significant").replace(" ", "\N{NO-BREAK SPACE}")
+    told = f"95 %: {numbers.interval(arm.paired)}, {relation}" + ("" if arm.significant else ", not significant")
+    return told.replace("-", "\N{MINUS SIGN}").replace(" ", "\N{NO-BREAK SPACE}")

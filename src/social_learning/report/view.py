@@ -38,9 +38,12 @@ class ArmRow:
     accuracy: str
     stderr: str
     points: str
+    interval: str
     p: str
     star: str
-    unparsed: str
+    permutation: str
+    failures: str
+    readable: str
     test_rows: str
     repeats: str
     compared: bool
@@ -80,6 +83,7 @@ class Page:
     facts: Mapping[str, str]
     verdict: tuple[str, ...]
     compared_with: str
+    stand_in: bool
     plot: Plot
     rows: tuple[ArmRow, ...]
     lessons: tuple[LessonView, ...]
@@ -101,8 +105,13 @@ class Page:
 
     @property
     def unread(self) -> bool:
-        """Whether any answer could not be read."""
-        return any(row.unparsed not in ("", "0") for row in self.rows)
+        """Whether any row ended without an answer that could be read."""
+        return any(row.failures for row in self.rows)
+
+    @property
+    def tested(self) -> int:
+        """How many lines are compared with another by a test."""
+        return sum(bool(row.p) for row in self.rows)
 
 
 def page_of(folder: Path, result: Result) -> Page:
@@ -119,6 +128,7 @@ def page_of(folder: Path, result: Result) -> Page:
         facts=_facts(manifest, result, list(arms.values())),
         verdict=verdict_of(result, arms),
         compared_with=result.compared_with,
+        stand_in=result.stand_in,
         plot=plot_of(result),
         rows=tuple(_row(result, arm, arms) for arm in result.arms),
         lessons=tuple(_lessons(folder, result, arms, manifest.experiment)),
@@ -183,20 +193,22 @@ def _facts(manifest: Manifest, result: Result, arms: Sequence[Arm]) -> dict[str,
 
 
 def _row(result: Result, arm: ArmResult, arms: Mapping[str, Arm]) -> ArmRow:
-    base = numbers.against(result, arm)
     return ArmRow(
         name=arm.name,
         taught=LESSONS[arms[arm.name].method] if arm.name in arms else "",
         shots=str(arm.shots or ""),
         accuracy=numbers.percent(arm.accuracy),
         stderr="" if arm.stderr is None else f"({numbers.percent(arm.stderr)})",
-        points=numbers.signed(numbers.points(arm, base)).replace("-", "\N{MINUS SIGN}") if base else "",
-        p=numbers.p_value(arm).rstrip("*"),
+        points=numbers.points(arm.paired).replace("-", "\N{MINUS SIGN}"),
+        interval=numbers.interval(arm.paired).replace("-", "\N{MINUS SIGN}"),
+        p=numbers.p_value(arm.p_holm),
         star="*" if arm.significant else "",
-        unparsed=f"{arm.unparsed:,}",
+        permutation=numbers.p_value(arm.permutation_p),
+        failures=numbers.failures(arm.failures),
+        readable="" if arm.readable_accuracy is None else numbers.percent(arm.readable_accuracy),
         test_rows=f"{arm.test_rows:,}",
         repeats=f"{arm.repeats:,}",
-        compared=base is None,
+        compared=arm.name == result.compared_with,
     )
 
 

@@ -1,12 +1,13 @@
 """Comparison: a table as a view of what its run folders hold, beside the paper's figures. Computes; writes nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from social_learning.audit_plan import Plan
 from social_learning.config import Experiment, cells_of
+from social_learning.outcome import stand_in
 from social_learning.privacy.evidence import summarise
 from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES
 from social_learning.privacy.trials import ArmAudit
@@ -14,29 +15,37 @@ from social_learning.records import read_audit, read_cell, read_closeness, read_
 from social_learning.reproduce.paper import ACCURACY, PaperFigure
 from social_learning.reproduce.plan import Request, experiment_for, folder_of, lines_of, tasks_of
 from social_learning.reproduce.tables import Line, Measure, Table
-from social_learning.results import SIGNIFICANT, Cell, CellKey, graded
-from social_learning.statistics import exact_p_value, mean, standard_error
+from social_learning.results import Cell, CellKey, arm_result, compared, permutation
+from social_learning.statistics import SIGNIFICANT, Paired, holm, standard_error
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure of ours: accuracy or a share in percent, a distance, or a rank.
 
-    `stderr` is over repeats, None for one of them. `p_value` is that of the table's test, None where there is none.
-    `repeats` counts repeats or trials, `rows` test rows, items or references, `unparsed` answers that could not be read.
+    `stderr` is over repeats, None for one of them; `each` has the accuracies of single repeats, in percent. `paired` is the
+    difference to the line that it is tested against, in shares, where accuracies are compared. `p_value` is that of the table's test,
+    and `p_holm` the same corrected for all lines of one task; None where there is none. `permutation_p` is the paper's test.
+    `repeats` counts repeats or trials, `rows` test rows, items or references, `failures` rows without an answer that could be
+    read, by kind; `readable` is the accuracy over all others, in percent.
     """
 
     value: float
     stderr: float | None = None
     p_value: float | None = None
+    p_holm: float | None = None
+    permutation_p: float | None = None
+    paired: Paired | None = None
+    each: tuple[float, ...] = ()
     repeats: int = 1
     rows: int = 0
-    unparsed: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+    readable: float | None = None
 
     @property
     def significant(self) -> bool:
-        """Whether p is below 0.05."""
-        return self.p_value is not None and self.p_value < SIGNIFICANT
+        """Whether the corrected p is below 0.05."""
+        return self.p_holm is not None and self.p_holm < SIGNIFICANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,17 @@ def _rows(request: Request, root: Path, table: Table, task: str) -> list[Row]:
     else:
         rows = [row for line in lines_of(request, table) for row in _line_rows(request, root, table, task, line)]
         rows.sort(key=lambda row: row.shots)
+    rows = _corrected(rows)
     return _with_best(rows) if table.measure == "accuracy" else rows
+
+
+def _corrected(rows: Sequence[Row]) -> list[Row]:
+    """Rows of one task whose p-values are corrected for their number."""
+    p_values = holm([row.ours.p_value if row.ours else None for row in rows])
+    return [
+        replace(row, ours=replace(row.ours, p_holm=p)) if row.ours else row
+        for row, p in zip(rows, p_values, strict=True)
+    ]
 
 
 # Accuracy and distance: cells
@@ -118,7 +137,10 @@ def _line_rows(request: Request, root: Path, table: Table, task: str, line: Line
     for _, key in cells_of(experiment):
         if key.arm == line.arm:
             groups.setdefault(key.shots, []).append(key)
-    against = None if line.against is None else (folder_of(request, root, task), line.against)
+    against = None
+    if line.against is not None and not stand_in(experiment):
+        chance = any(arm.drawn for arm in experiment.resolved_arms() if arm.name in (line.arm, line.against))
+        against = folder_of(request, root, task), line.against, chance
     rows = []
     for shots, keys in groups.items():
         done = [key for key in keys if read_cell(folder, key)]
@@ -131,21 +153,26 @@ def _line_rows(request: Request, root: Path, table: Table, task: str, line: Line
     return rows
 
 
-def _accuracy(folder: Path, keys: Sequence[CellKey], against: tuple[Path, str] | None) -> Figure:
+def _accuracy(folder: Path, keys: Sequence[CellKey], against: tuple[Path, str, bool] | None) -> Figure:
+    """The accuracy of some cells; `against`: a folder, an arm in it, and whether chance has a hand in either arm."""
     cells = _cells(folder, keys)
-    shares = [100 * cell.evaluation.accuracy for cell in cells]
-    p_value = None
+    arm = arm_result(cells, folder.name)
+    pair = permutation_p = None
     if against is not None:
-        # The other arm has all its repeats, or it has one alone, where chance has no hand in it.
         base = _cells(against[0], [replace(key, arm=against[1]) for key in keys])
-        p_value = exact_p_value(graded(cells), graded(base)) if base else None
+        pair = compared(cells, base, chance=against[2]) if base else None
+        permutation_p = permutation(cells, base) if base else None
     return Figure(
-        value=mean(shares),
-        stderr=standard_error(shares),
-        p_value=p_value,
-        repeats=len(cells),
-        rows=len(cells[0].evaluation.outcomes),
-        unparsed=sum(cell.evaluation.unparsed for cell in cells),
+        value=100 * arm.accuracy,
+        stderr=None if arm.stderr is None else 100 * arm.stderr,
+        p_value=pair.p_value if pair else None,
+        permutation_p=permutation_p,
+        paired=pair,
+        each=tuple(100 * share for share in arm.accuracies),
+        repeats=arm.repeats,
+        rows=arm.test_rows,
+        failures=arm.failures,
+        readable=None if arm.readable_accuracy is None else 100 * arm.readable_accuracy,
     )
 
 

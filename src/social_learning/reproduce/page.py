@@ -27,7 +27,8 @@ class RowView:
     paper: str
     paper_star: str
     paper_best: bool
-    unparsed: str
+    points: str
+    permutation: str
     tested: str
 
 
@@ -58,9 +59,9 @@ class Section:
         return any(part.chart for part in self.parts)
 
     @property
-    def unparsed(self) -> bool:
-        """Whether any answer could not be read."""
-        return any(row.unparsed for part in self.parts for row in part.rows)
+    def compared(self) -> bool:
+        """Whether any line is compared with another."""
+        return any(row.points for part in self.parts for row in part.rows)
 
 
 def write_page(root: Path, views: Sequence[View], took: Took) -> Path:
@@ -120,7 +121,8 @@ def _rows(view: View, rows: Sequence[Row]) -> list[RowView]:
             paper=words.paper(measure, row.paper).rstrip("*"),
             paper_star="*" if row.paper and row.paper.significant else "",
             paper_best=row.paper_best,
-            unparsed=str(row.ours.unparsed or "") if row.ours else "",
+            points=words.difference(row.ours),
+            permutation=words.permutation(row.ours),
             tested=words.tested_on(measure, row.ours),
         )
         for row, earlier in zip(rows, before, strict=False)

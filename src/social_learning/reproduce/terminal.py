@@ -40,11 +40,11 @@ def _table(view: View, rows: Sequence[Row]) -> RichTable:
     measure = view.table.measure
     columns: list[Column] = [
         ("ours", lambda row: words.ours(measure, row), lambda row: row.best),
+        ("points", lambda row: words.margin(row.ours), lambda _: False),
         ("p", lambda row: words.p_value(row.ours), lambda _: False),
+        ("permut.", lambda row: words.permutation(row.ours), lambda _: False),
         ("paper", lambda row: words.paper(measure, row.paper), lambda row: row.paper_best),
     ]
-    if any(row.ours and row.ours.unparsed for row in rows):
-        columns.append(("unparsed", lambda row: f"{row.ours.unparsed:,}" if row.ours else "", lambda _: False))
     columns.append((words.BASES[measure], lambda row: words.tested_on(measure, row.ours), lambda _: False))
     columns = [column for column in columns if any(column[1](row) for row in rows)]
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)

@@ -1,7 +1,9 @@
 """Words: how figures and what is to be said about them read, in the terminal, in Markdown and on the page alike."""
 
+from social_learning.models.registry import is_fake
 from social_learning.provenance import Took
 from social_learning.report import numbers
+from social_learning.report.words import PERMUTATION, STAND_IN, TEST
 from social_learning.reproduce.compare import Figure, Row, View
 from social_learning.reproduce.paper import MODEL, PaperFigure
 from social_learning.reproduce.tables import Measure
@@ -38,10 +40,26 @@ def paper(measure: Measure, figure: PaperFigure | None) -> str:
 
 
 def p_value(figure: Figure | None) -> str:
-    """Return p with three digits, or nothing."""
-    if figure is None or figure.p_value is None:
+    """Return the corrected p with three digits, or nothing."""
+    return numbers.p_value(figure.p_holm if figure else None)
+
+
+def permutation(figure: Figure | None) -> str:
+    """Return the p of the paper's permutation test with three digits, or nothing."""
+    return numbers.p_value(figure.permutation_p if figure else None)
+
+
+def margin(figure: Figure | None) -> str:
+    """Return the difference to the line that a figure is tested against, in points, with its margin of 95 %; or nothing."""
+    return numbers.margin(figure.paired if figure else None)
+
+
+def difference(figure: Figure | None) -> str:
+    """Return the difference to the line that a figure is tested against, in points, with its 95 % interval; or nothing."""
+    if figure is None or figure.paired is None:
         return ""
-    return "<0.001" if figure.p_value < 0.001 else f"{figure.p_value:.3f}"
+    interval = numbers.interval(figure.paired)
+    return numbers.points(figure.paired) + (f" ({interval})" if interval else "")
 
 
 def tested_on(measure: Measure, figure: Figure | None) -> str:
@@ -70,7 +88,25 @@ def caption(view: View) -> str:
         shots = " or ".join(str(number) for number in sorted({row.shots for row in audited}))
         parts.append(f"Lessons of {shots} examples; {max(row.ours.rows for row in audited if row.ours):,} references.")
     parts.append(view.table.about)
+    parts += testing(view)
     return " ".join(parts)
+
+
+def testing(view: View) -> list[str]:
+    """Return what p is, where a table has any; and what stand-ins are worth, where the model is one."""
+    if is_fake(view.request.model):
+        return [STAND_IN]
+    if not any(row.ours and row.ours.p_value is not None for row in view.rows):
+        return []
+    holm = "Corrected for the lines of each task (Holm)."
+    if view.table.measure != "accuracy":
+        return [holm]
+    return [
+        "Points: the difference to that line, with its 95 % interval or margin.",
+        TEST,
+        holm,
+        f"Permut.: {PERMUTATION}",
+    ]
 
 
 def models(view: View) -> str:
@@ -85,11 +121,22 @@ def remarks(view: View) -> list[str]:
     for row in view.rows:
         if row.failed:
             lines.setdefault((row.task, row.line.label), []).append(row)
-    return [
+    failed = [
         f"{task}, {label}: no lesson {numbers.count(sum(row.failed for row in rows), 'time')}, at "
         f"{', '.join(dict.fromkeys(str(row.shots) for row in rows))} shots ({rows[0].reason or 'see the audit'})"
         for (task, label), rows in lines.items()
     ]
+    return [*failed, *filter(None, map(_unread, view.rows))]
+
+
+def _unread(row: Row) -> str:
+    """What is to be said of rows without a readable answer; nothing where there are none."""
+    failures = numbers.failures(row.ours.failures) if row.ours else ""
+    if not failures or row.ours is None:
+        return ""
+    readable = "none" if row.ours.readable is None else f"{row.ours.readable:.1f} %"
+    of = row.ours.rows * row.ours.repeats
+    return f"{row.task}, {numbers.label(row.line.label, row.shots)}: {failures} of {of:,} answers; of the others {readable} are right"
 
 
 def took(took: Took) -> list[str]:

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from social_learning.errors import RunFolderError
+from social_learning.evaluation import FAILURES
 from social_learning.files import read_json, write_file
 from social_learning.provenance import Took
 from social_learning.records import versions
 from social_learning.reproduce import words
-from social_learning.reproduce.compare import Row, View
+from social_learning.reproduce.compare import Figure, Row, View
 from social_learning.reproduce.plan import Request
 from social_learning.reproduce.tables import Table
+
+TESTED = ("points (95 %)", "p", "p, permutation")
+"""Headings of how a line compares with the one that it is tested against."""
 
 
 def write_table(root: Path, view: View, took: Took) -> None:
@@ -35,7 +39,7 @@ def write_table(root: Path, view: View, took: Took) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({**line, "each": " ".join(map(str, line["each"]))} for line in records)
     write_file(root / f"{name}.csv", text.getvalue())
     write_file(root / f"{name}.md", markdown(view, took))
 
@@ -68,7 +72,8 @@ def read_request(root: Path, table: Table) -> Request | None:
 def record(row: Row) -> dict[str, Any]:
     """Return a row as plain values; what is not there is None.
 
-    `value` and `stderr` are percentages, distances or ranks, as the table's `measure` says; `paper` alike.
+    `value` and `stderr` are percentages, distances or ranks, as the table's `measure` says; `paper` alike. `each` has the accuracy of
+    each repeat, in percent.
     """
     ours, paper = row.ours, row.paper
     return {
@@ -79,12 +84,14 @@ def record(row: Row) -> dict[str, Any]:
         "shots": row.shots,
         "value": ours.value if ours else None,
         "stderr": ours.stderr if ours else None,
-        "p_value": ours.p_value if ours else None,
+        "each": list(ours.each) if ours else [],
+        "readable": ours.readable if ours else None,
+        **_compared(ours),
         "significant": ours.significant if ours else None,
         "best": row.best,
         "repeats": ours.repeats if ours else 0,
         "rows": ours.rows if ours else 0,
-        "unparsed": ours.unparsed if ours else 0,
+        **{kind: ours.failures.get(kind, 0) if ours else 0 for kind in FAILURES},
         "failed": row.failed,
         "paper": paper.value if paper else None,
         "paper_stderr": paper.stderr if paper else None,
@@ -93,17 +100,32 @@ def record(row: Row) -> dict[str, Any]:
     }
 
 
+def _compared(ours: Figure | None) -> dict[str, float | None]:
+    """How a figure compares with the line that it is tested against; the difference and its interval are in points."""
+    pair = ours.paired if ours else None
+    points = {
+        name: None if value is None else 100 * value
+        for name, value in (
+            ("difference", pair.difference if pair else None),
+            ("low", pair.low if pair else None),
+            ("high", pair.high if pair else None),
+        )
+    }
+    tests = {name: getattr(ours, name) if ours else None for name in ("p_value", "p_holm", "permutation_p")}
+    return {**points, **tests}
+
+
 def markdown(view: View, took: Took) -> str:
     """Return a table as Markdown: one table per task, and what all commands with its root folder took."""
     measure = view.table.measure
     lines = [f"# {words.title(view)}", "", words.caption(view)]
     for task, rows in view.tasks.items():
-        names = (words.heading(measure), "line", "ours", "p", "the paper's", "unparsed", words.BASES[measure])
+        names = (words.heading(measure), "line", "ours", *TESTED, "the paper's", words.BASES[measure])
         lines += ["", f"## {task}", "", _cells(names), _cells(["---"] * len(names))]
         for row in rows:
             ours, paper = words.ours(measure, row), words.paper(measure, row.paper)
-            unparsed = str(row.ours.unparsed or "") if row.ours else ""
-            figures = (_figure(ours, row.best), words.p_value(row.ours), _figure(paper, row.paper_best), unparsed)
+            tests = (words.difference(row.ours), words.p_value(row.ours), words.permutation(row.ours))
+            figures = (_figure(ours, row.best), *tests, _figure(paper, row.paper_best))
             lines.append(
                 _cells((words.group(measure, row), row.line.label, *figures, words.tested_on(measure, row.ours)))
             )
