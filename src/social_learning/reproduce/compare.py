@@ -210,14 +210,14 @@ def _audit_rows(request: Request, root: Path, table: Table, task: str, kind: Any
         audit = arms.get(str(line.arm))
         paper = figures.get((task, kind)) if line.paper and plan.references == REFERENCES else None
         shots = audit.shots if audit else _most_shots(experiment, line)
-        figure = None if audit is None else _rank(table.measure, audit)
+        figure = None if audit is None else _rank(table.measure, audit, tested=not stand_in(experiment))
         told = None if paper is None else PaperFigure(paper)
         rows.append(Row(task, kind, line, shots, figure, told, audit.failed if audit else 0))
     return rows
 
 
-def _rank(measure: Measure, audit: ArmAudit) -> Figure:
-    p_value = None if audit.control else audit.p_value
+def _rank(measure: Measure, audit: ArmAudit, *, tested: bool) -> Figure:
+    p_value = audit.p_value if tested and not audit.control else None
     value = audit.mean_rank if measure == "rank" else 100 * audit.firsts / audit.trials
     return Figure(value, None, p_value, repeats=audit.trials, rows=audit.references)
 
