@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from social_learning.chain import START, line_of
 from social_learning.errors import ConfigError, DataError, ServingError
 from social_learning.messages import (
     ENQUIRY_BYTES,
@@ -33,7 +34,7 @@ from social_learning.messages import (
 from social_learning.models.fakes import MixerModel
 from social_learning.serving import outbox as outbox_module
 from social_learning.serving.desk import Answers, Desk
-from social_learning.serving.entries import REQUEST_BYTES, START, line_of
+from social_learning.serving.entries import REQUEST_BYTES
 from social_learning.serving.outbox import Outbox, read_outbox, verify
 from social_learning.serving.policy import Caps, EverCaps, Policy, RequestCaps
 from social_learning.serving.silo_file import load_policy, load_silo, load_silo_file, teachers_of

@@ -11,7 +11,8 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +31,9 @@ from social_learning.privacy.canaries import CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
 from social_learning.privacy.trials import POWER, ArmAudit, Failure, Trial, summarise
 from social_learning.progress import Unwatched, Watch
-from social_learning.provenance import own_commit
+from social_learning.provenance import Batch, Origin, Stamp, batches
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder
+from social_learning.records import RunFolder, read_stamp
 from social_learning.report import write_audit_report
 from social_learning.seeds import child_seed, generator
 from social_learning.transports.local import drive_all
@@ -49,8 +50,8 @@ TRIAL_COLUMNS = (
 class AuditResult:
     """An audit: its folder, the experiment's name and task, the plan, and each arm's evidence, the control first.
 
-    `planted` says what was: the canaries' pattern, and for names a hash of the list that they were drawn from. `commit` is that
-    of the checkout that put the trials together, if there is one.
+    `planted` says what was: the canaries' pattern, and for names a hash of the published list that they were drawn from. `made`
+    says how the arms' trials were put together; `trials` which of them were made by what, by their arms' names.
     """
 
     folder: str
@@ -59,7 +60,8 @@ class AuditResult:
     plan: Plan
     planted: Mapping[str, str]
     arms: tuple[ArmAudit, ...]
-    commit: str | None = None
+    made: Stamp
+    trials: tuple[Batch, ...] = ()
 
     def to_table(self) -> dict[str, Any]:
         """Return the object that `audit --json` prints."""
@@ -71,7 +73,11 @@ class AuditResult:
             "references": self.plan.references,
             "rows": self.plan.rows,
             "planted": dict(self.planted),
-            "commit": self.commit,
+            "made": self.made.to_table(),
+            "trials": [
+                {"arms": dict(Counter(batch.names)), "made": batch.stamp and batch.stamp.to_table()}
+                for batch in self.trials
+            ],
             "arms": [arm.to_table() for arm in self.arms],
         }
 
@@ -85,11 +91,11 @@ def audit(
     load: Load = load_model,
     watch: Watch | None = None,
     models: ModelPool | None = None,
-    arms: Collection[str] | None = None,
+    origin: Origin | None = None,
 ) -> AuditResult:
     """Audit an experiment's arms, or do the rest of an audit, and write its evidence into the run folder.
 
-    Arguments as for `run`, whose folder it shares; `arms` names the only arms to audit. Trials that the folder already
+    Arguments as for `run`, whose folder it shares. Trials that the folder already
     holds are not done again, and calls that the caches hold are not made again. The verbatim control goes first: where
     its canaries do not come out near rank 0, the audit has no power, and nothing more is paid for.
 
@@ -98,11 +104,12 @@ def audit(
     """
     watch = watch or Unwatched()
     corpus, canary, names = prepare(experiment, plan, data)
-    audited = arms_of(experiment, arms)
+    audited = arms_of(experiment, plan.only)
     check_rows(plan, audited, corpus)
     folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
-        folder = stack.enter_context(RunFolder(folder_path, experiment))
+        folder = stack.enter_context(RunFolder(folder_path, experiment, origin or Origin("social_learning.audit")))
+        begun = folder.origin.now()
         folder.begin()
         folder.depends_on("data", facts(corpus))
         planted = _planted(canary, names)
@@ -113,11 +120,14 @@ def audit(
         check_audit_models(experiment, audited, pool)
         auditor = _Auditor(experiment, plan, corpus, canary, names, pool, folder, watch)
         results, problems = auditor.run([*controls_of(experiment, audited), *audited])
-        result = AuditResult(
-            str(auditor.path), experiment.name, corpus.task.name, plan, planted, tuple(results), own_commit()
-        )
+        made = folder.origin.stamp(begun, {})
+        done = batches(auditor.stamps())
+        where = str(auditor.path)
+        result = AuditResult(where, experiment.name, corpus.task.name, plan, planted, tuple(results), made, tuple(done))
         # What is written names its place in the run folder: that can be moved, and handed on.
-        auditor.write(replace(result, folder=f"audits/{plan.name}", arms=(*results, *auditor.earlier(results))))
+        every = (*results, *auditor.earlier(results))
+        done = batches(auditor.stamps())
+        auditor.write(replace(result, folder=f"audits/{plan.name}", arms=every, trials=tuple(done)))
         write_audit_report(folder_path)
     if problems:
         raise AuditError("; ".join(problems))
@@ -160,6 +170,7 @@ class _Auditor:
         self._names, self._models, self._folder, self._watch = names, models, folder, watch
         self.path = plan.folder(folder.path)
         self.trials: dict[str, dict[int, Trial | Failure]] = {}
+        self._identities: dict[str, dict[str, str]] = {}
         self._done = self._wanted = 0
 
     def run(self, arms: Sequence[Arm]) -> tuple[list[ArmAudit], list[str]]:
@@ -203,10 +214,13 @@ class _Auditor:
         missing = [number for number in range(wanted) if number not in trials]
         if missing:
             self._connect(arm)
+            self._folder.working()
         for first in range(0, len(missing), AT_ONCE):
             block = missing[first : first + AT_ONCE]
+            begun = self._folder.origin.now()
             for trial in self._block(arm, shots, block):
-                write_file(self._file(arm, trial.number), json.dumps(_table(trial)) + "\n")
+                made = self._folder.origin.stamp(begun, self._identities[arm.name])
+                write_file(self._file(arm, trial.number), json.dumps({**_table(trial), "made": made.to_table()}) + "\n")
                 trials[trial.number] = trial
                 self._watch.step(f"{arm.name}: trials", len(trials), wanted)
             # Not trial by trial: a block is taught together, so within one the time left would be wrong.
@@ -214,6 +228,12 @@ class _Auditor:
             self._watch.cells(self._done, self._wanted)
         seed = child_seed(self._experiment.seed, "audit", self._plan.name, arm.name)
         return summarise(arm.name, arm.method, shots, control, [trials[n] for n in range(wanted)], seed)
+
+    def stamps(self) -> Iterator[tuple[str, Stamp | None]]:
+        """The names of the arms looked at so far, once for each trial, with how that trial was made."""
+        for arm, trials in self.trials.items():
+            for number in sorted(trials):
+                yield arm, read_stamp(self.path / arm / f"{number:04d}.json")
 
     def write(self, result: AuditResult) -> None:
         """Write what the trials came to."""
@@ -230,6 +250,7 @@ class _Auditor:
         teachers = self._models.get(arm.teachers.model, "teacher-1", arm.teachers.options())
         identities = {"teachers": teachers.identity, "student": self._student(arm).identity}
         self._folder.depends_on(f"audited models of {arm.name}", identities)
+        self._identities[arm.name] = identities
         check_scorer(self._student(arm))
 
     def _student(self, arm: Arm) -> Any:
@@ -274,8 +295,9 @@ class _Auditor:
             return None
         try:
             table = read_json(file)
+            table.pop("made", None)
             return Failure(**table) if "failed" in table else Trial.from_table(table)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             raise RunFolderError(f"{file} is damaged: delete it to have that trial done again") from None
 
 

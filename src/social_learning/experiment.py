@@ -26,6 +26,7 @@ from social_learning.preflight import check, check_models, silos_for
 from social_learning.privacy.closeness import closest_pair, measure
 from social_learning.privacy.detectors import detector
 from social_learning.progress import Unwatched, Watch
+from social_learning.provenance import Origin
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder, read_closeness, read_parts
 from social_learning.report import write_report
@@ -46,12 +47,13 @@ def run(
     watch: Watch | None = None,
     models: ModelPool | None = None,
     cells: Collection[CellKey] | None = None,
+    origin: Origin | None = None,
 ) -> Result:
     """Run an experiment, or the rest of it, and write its run folder.
 
     `out` is the run folder (default: `runs/NAME-FINGERPRINT`), `data` the folder of the built-in tasks' data, `load`
     makes models, `models` are models in memory to use instead. Cells that the folder already holds are not done again,
-    and calls that the caches hold are not made again.
+    and calls that the caches hold are not made again. `origin` says which command this is, and tells the time.
 
     `cells` does a part of the experiment: these cells, of which at least one belongs to the arm compared with. A cell
     whose teaching ends without a lesson is then written down as failed, and the others go on. The result, and the
@@ -64,7 +66,7 @@ def run(
     check(experiment, corpus)
     folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
-        folder = stack.enter_context(RunFolder(folder_path, experiment))
+        folder = stack.enter_context(RunFolder(folder_path, experiment, origin or Origin("social_learning.run")))
         folder.begin()
         folder.depends_on("data", facts(corpus))
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
@@ -118,8 +120,10 @@ def teach_and_test(
     teachers = {silo.name: teacher_for(experiment, arm, silo, models, key.repeat, left.append) for silo in silos}
     student_model = models.get(arm.student.model, "student", arm.student.options())
     teacher_model = models.get(arm.teachers.model, silos[0].name, arm.teachers.options())
-    folder.depends_on(f"models of {arm.name}", {"teachers": teacher_model.identity, "student": student_model.identity})
+    identities = {"teachers": teacher_model.identity, "student": student_model.identity}
+    folder.depends_on(f"models of {arm.name}", identities)
 
+    begun = folder.origin.now()
     used, started = models.usage(), time.perf_counter()
     teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
     lesson = drive(
@@ -139,7 +143,7 @@ def teach_and_test(
     left.sort(key=lambda departure: departure.teacher)
     closeness = measure(left, corpus.test, task.instruction, generator(experiment.seed, "controls", name))
     owners.keep(name, {silo.name: closest_pair([d for d in left if d.teacher == silo.name]) for silo in silos})
-    folder.finish(cell, lesson, closeness, original=arm.method == "original")
+    folder.finish(cell, lesson, closeness, arm.method == "original", folder.origin.stamp(begun, identities))
     return cell
 
 

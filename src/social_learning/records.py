@@ -20,36 +20,33 @@ students' answers are never written: outcomes are one letter per row.
 import csv
 import io
 import json
-import platform
-import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from social_learning.config import Experiment
+from social_learning.config import Experiment, cells_of
 from social_learning.errors import RunFolderError
 from social_learning.files import read_json, write_file
 from social_learning.lesson import Lesson
-from social_learning.messages import Reply, ReplyExamples, Request, RequestOriginals
+from social_learning.message_log import MessageLog
 from social_learning.privacy import evidence
 from social_learning.privacy.evidence import Closeness
 from social_learning.privacy.trials import ArmAudit
-from social_learning.provenance import Took, own_commit
+from social_learning.provenance import Origin, Stamp, Took, mixed
 from social_learning.results import Cell, CellKey, Result
 
-PACKAGES = ("social-learning", "torch", "transformers", "tokenizers", "numpy", "scipy", "pydantic")
 FORMAT = 1
 
 
 class RunFolder:
-    """A run's folder, held by one process at a time. Use as a context manager."""
+    """A run's folder, held by one process at a time. Use as a context manager. `origin` is of the command that holds it."""
 
-    def __init__(self, path: Path, experiment: Experiment) -> None:
-        self.path = path
+    def __init__(self, path: Path, experiment: Experiment, origin: Origin) -> None:
+        self.path, self.origin = path, origin
         self._experiment = experiment
+        self._entered, self._worked = origin.now(), False
         self._lock = FileLock(path / ".lock")
 
     def __enter__(self) -> Self:
@@ -72,7 +69,11 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        try:
+            if self._worked:
+                self._note_command(self.origin.now())
+        finally:
+            self._lock.release()
 
     def _check(self) -> None:
         """Refuse a folder that holds something else."""
@@ -101,7 +102,7 @@ class RunFolder:
                     "format": FORMAT,
                     "fingerprint": self._experiment.fingerprint,
                     "experiment": self._experiment.model_dump(mode="json"),
-                    "versions": versions(),
+                    "versions": dict(self.origin.versions),
                 }
             )
 
@@ -125,6 +126,23 @@ class RunFolder:
         took = Took(**table.get("took", {})).and_now(seconds)
         self._write_manifest({**table, "took": took.to_table()})
 
+    def working(self) -> None:
+        """Write down, once, that this command makes something here: before it does, so that a killed one is known too."""
+        if not self._worked:
+            self._worked = True
+            self._note_command(None)
+
+    def _note_command(self, ended: str | None) -> None:
+        """Write down this command in run.json, and which cells were made by which code where that was not the same."""
+        table = self._manifest() or {}
+        earlier = table.get("commands", [])
+        told = {"command": self.origin.command, "versions": dict(self.origin.versions)}
+        # The last entry is this command's own from when it began to work.
+        before = earlier if ended is None else earlier[:-1]
+        table["commands"] = [*before, {**told, "started": self._entered, "ended": ended}]
+        table["made_by"] = mixed(read_stamps(self.path, self._experiment).items())
+        self._write_manifest({name: value for name, value in table.items() if value is not None})
+
     def _write_manifest(self, table: Mapping[str, Any]) -> None:
         write_file(self.path / "run.json", json.dumps(table, indent=2) + "\n")
 
@@ -134,6 +152,7 @@ class RunFolder:
 
     def fail(self, key: CellKey, reason: str) -> None:
         """Write down that a cell's teaching ended without a lesson, and why, in counts."""
+        self.working()
         write_file(self.path / "cells" / key.name / "failed.json", json.dumps({"failed": reason}) + "\n")
 
     def keep_parts(self, names: Sequence[str] | None) -> None:
@@ -146,16 +165,18 @@ class RunFolder:
 
     def messages(self, key: CellKey) -> "MessageLog":
         """Open the log of what leaves silos in one cell; what an earlier, killed run wrote there is replaced."""
-        return MessageLog(self.path / "cells" / key.name / "messages.jsonl", self._experiment.privacy.record_originals)
+        self.working()
+        file = self.path / "cells" / key.name / "messages.jsonl"
+        return MessageLog(file, self._experiment.privacy.record_originals, self.origin.clock)
 
-    def finish(self, cell: Cell, lesson: Lesson, closeness: Sequence[Closeness], original: bool) -> None:
+    def finish(self, cell: Cell, lesson: Lesson, closeness: Sequence[Closeness], original: bool, made: Stamp) -> None:
         """Write a cell's lesson, closeness and outcome. The lesson of an `original` cell is private, and left out by default."""
         folder = self.path / "cells" / cell.key.name
         if not original or self._experiment.privacy.record_originals:
             write_file(folder / "lesson.json", lesson.to_json())
         if closeness:
             write_file(folder / "closeness.csv", evidence.to_csv(closeness))
-        write_file(folder / "cell.json", json.dumps(cell.to_table()) + "\n")
+        write_file(folder / "cell.json", json.dumps({**cell.to_table(), "made": made.to_table()}) + "\n")
 
     def write_results(self, result: Result) -> None:
         """Write results.json and results.csv."""
@@ -178,30 +199,6 @@ class RunFolder:
             write_file(self.path / "closeness.csv", table.getvalue())
 
 
-class MessageLog:
-    """The log of what left silos in one cell: one JSON line per reply, written before the student sees it."""
-
-    def __init__(self, path: Path, record_originals: bool) -> None:
-        self._path = path
-        self._record_originals = record_originals
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
-
-    def __call__(self, request: Request, reply: Reply) -> None:
-        """Append one reply and its request."""
-        told = reply.model_dump(mode="json")
-        if isinstance(request, RequestOriginals) and isinstance(reply, ReplyExamples) and not self._record_originals:
-            told["examples"] = []
-            told["withheld"] = len(reply.examples)
-        line = {
-            "bytes": len(reply.model_dump_json().encode()),
-            "request": request.model_dump(mode="json"),
-            "reply": told,
-        }
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
 def read_cell(folder: Path, key: CellKey) -> Cell | None:
     """Return a finished cell of a run folder, or None. Raises RunFolderError where it is damaged."""
     file = folder / "cells" / key.name / "cell.json"
@@ -211,6 +208,25 @@ def read_cell(folder: Path, key: CellKey) -> Cell | None:
         return Cell.from_table(read_json(file))
     except (KeyError, TypeError, AttributeError):
         raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
+
+
+def read_stamp(file: Path) -> Stamp | None:
+    """Return how a cell or a trial was made; None where its version wrote no stamp. Raises RunFolderError where the file is
+    damaged.
+    """
+    table = read_json(file)
+    made = table.get("made") if isinstance(table, dict) else None
+    try:
+        return None if made is None else Stamp.from_table(made)
+    except (TypeError, ValueError, AttributeError):
+        raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
+
+
+def read_stamps(folder: Path, experiment: Experiment) -> dict[str, Stamp | None]:
+    """Return how each finished cell of a run was made, by the cell's name, in order."""
+    names = [key.name for _, key in cells_of(experiment)]
+    files = {name: folder / "cells" / name / "cell.json" for name in names}
+    return {name: read_stamp(file) for name, file in files.items() if file.exists()}
 
 
 def read_failure(folder: Path, key: CellKey) -> str | None:
@@ -251,18 +267,6 @@ def read_audit(file: Path) -> tuple[dict[str, Any], list[ArmAudit]]:
         return table, [ArmAudit.from_table(arm) for arm in table["arms"]]
     except (KeyError, TypeError):
         raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package (with its commit, from a checkout) and of what it computes with."""
-    found = {"python": sys.version.split()[0], "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    commit = own_commit()
-    return found if commit is None else {**found, "commit": commit}
 
 
 def _short(value: object) -> str:

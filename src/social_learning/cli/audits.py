@@ -10,6 +10,7 @@ from rich.console import Console
 from social_learning.audit import audit as run_audit
 from social_learning.audit_plan import Plan
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
+from social_learning.cli.typed import origin
 from social_learning.config import load_experiment
 from social_learning.errors import AuditError, ConfigError
 from social_learning.experiment import default_folder
@@ -43,7 +44,7 @@ def audit(  # noqa: PLR0913  # one for each option
     folder = out or default_folder(experiment)
     try:
         with Live(Console(stderr=True)) as live:
-            result = run_audit(experiment, plan, folder, data=data, watch=live)
+            result = run_audit(experiment, plan, folder, data=data, watch=live, origin=origin())
     except AuditError:
         # What there is to see says why.
         if not as_json:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
+from social_learning.cli.typed import origin
 from social_learning.config import Experiment, cells_of, load_experiment
 from social_learning.dry_run import Estimate, dry_run
 from social_learning.endpoints import is_remote, models_of, price_remarks
@@ -69,11 +70,12 @@ def report(
 
 
 def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: bool) -> Result:
+    made = origin()
     with Live(Console(stderr=True)) as live:
         if experiment.remote is None:
-            result = run_experiment(experiment, out, data=data, watch=live)
+            result = run_experiment(experiment, out, data=data, watch=live, origin=made)
         else:
-            result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live)
+            result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live, origin=made)
     _show(result, as_json)
     for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
         typer.echo(line, err=True)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, SetOption, with_max_cost
+from social_learning.cli.typed import origin
 from social_learning.endpoints import load_models
 from social_learning.errors import AuditError, ConfigError
 from social_learning.live import Live
@@ -88,7 +89,7 @@ def reproduce(  # noqa: PLR0913  # one for each option
         if dry:
             expected = forecast(request, out, data=data, watch=live)
         else:
-            outcome = run_reproduction(request, out, data=data, watch=live)
+            outcome = run_reproduction(request, out, data=data, watch=live, origin=origin())
     if dry and as_json:
         typer.echo(json.dumps(expected.to_table()))
     elif dry:
