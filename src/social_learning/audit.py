@@ -11,14 +11,14 @@ import csv
 import hashlib
 import io
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from social_learning.audit_plan import Plan, arms_of, check_rows, controls_of
+from social_learning.audit_result import AuditResult
 from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus, data_folder, load_corpus
 from social_learning.errors import AuditError, RunFolderError
@@ -31,11 +31,12 @@ from social_learning.privacy.canaries import CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
 from social_learning.privacy.trials import POWER, ArmAudit, Failure, Trial, summarise
 from social_learning.progress import Unwatched, Watch
-from social_learning.provenance import Batch, Origin, Stamp, batches
+from social_learning.provenance import Origin, Stamp, batches
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder, read_stamp
+from social_learning.records import RunFolder
 from social_learning.report import write_audit_report
 from social_learning.seeds import child_seed, generator
+from social_learning.stamps import read_stamp
 from social_learning.transports.local import drive_all
 
 AT_ONCE = 16
@@ -44,42 +45,6 @@ AT_ONCE = 16
 TRIAL_COLUMNS = (
     "arm", "number", "rank", "score", "interpolated", "extrapolated", "shown", "repeated", "failed",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class AuditResult:
-    """An audit: its folder, the experiment's name and task, the plan, and each arm's evidence, the control first.
-
-    `planted` says what was: the canaries' pattern, and for names a hash of the published list that they were drawn from. `made`
-    says how the arms' trials were put together; `trials` which of them were made by what, by their arms' names.
-    """
-
-    folder: str
-    experiment: str
-    task: str
-    plan: Plan
-    planted: Mapping[str, str]
-    arms: tuple[ArmAudit, ...]
-    made: Stamp
-    trials: tuple[Batch, ...] = ()
-
-    def to_table(self) -> dict[str, Any]:
-        """Return the object that `audit --json` prints."""
-        return {
-            "audit": self.folder,
-            "experiment": self.experiment,
-            "task": self.task,
-            "canaries": self.plan.canaries,
-            "references": self.plan.references,
-            "rows": self.plan.rows,
-            "planted": dict(self.planted),
-            "made": self.made.to_table(),
-            "trials": [
-                {"arms": dict(Counter(batch.names)), "made": batch.stamp and batch.stamp.to_table()}
-                for batch in self.trials
-            ],
-            "arms": [arm.to_table() for arm in self.arms],
-        }
 
 
 def audit(
@@ -111,7 +76,7 @@ def audit(
         folder = stack.enter_context(RunFolder(folder_path, experiment, origin or Origin("social_learning.audit")))
         begun = folder.origin.now()
         folder.begin()
-        folder.depends_on("data", facts(corpus))
+        folder.depends_on("data", facts(corpus, silos_folder(experiment)))
         planted = _planted(canary, names)
         folder.depends_on(f"canaries {plan.name}", planted)
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
@@ -223,6 +188,7 @@ class _Auditor:
                 write_file(self._file(arm, trial.number), json.dumps({**_table(trial), "made": made.to_table()}) + "\n")
                 trials[trial.number] = trial
                 self._watch.step(f"{arm.name}: trials", len(trials), wanted)
+            self._folder.seal.note(self._file(arm, number) for number in block)
             # Not trial by trial: a block is taught together, so within one the time left would be wrong.
             self._done += len(block)
             self._watch.cells(self._done, self._wanted)

@@ -3,7 +3,6 @@
 `run` tells the story; read it first.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
@@ -12,6 +11,7 @@ from typing import Any
 
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
+from social_learning.data_key import data_key, keyed_digest
 from social_learning.endpoints import loader
 from social_learning.errors import TeachingError
 from social_learning.evaluation import Evaluation, evaluate
@@ -68,7 +68,7 @@ def run(
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(folder_path, experiment, origin or Origin("social_learning.run")))
         folder.begin()
-        folder.depends_on("data", facts(corpus))
+        folder.depends_on("data", facts(corpus, silos_folder(experiment)))
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
         stack.enter_context(closing(pool))
         owners = OwnerReports(silos_folder(experiment), experiment.fingerprint)
@@ -202,14 +202,14 @@ def silos_folder(experiment: Experiment) -> Path:
     return Path(experiment.base) / chosen if chosen else cache_folder() / "silos" / experiment.name
 
 
-def facts(corpus: Corpus) -> dict[str, Any]:
-    """What a run folder remembers of the data: where it is from, counts, and a digest that tells whether it changed."""
-    digest = hashlib.sha256()
-    for example in (*corpus.train, *corpus.test):
-        digest.update(corpus.task.render(example).encode() + b"\0")
+def facts(corpus: Corpus, private: Path) -> dict[str, Any]:
+    """What a run folder remembers of the data: where it is from, counts, and a digest that tells whether it changed, under a
+    key that lies in the private folder `private`.
+    """
+    rows = (corpus.task.render(example) for example in (*corpus.train, *corpus.test))
     return {
         "source": corpus.source,
         "train_examples": len(corpus.train),
         "test_examples": len(corpus.test),
-        "sha256": digest.hexdigest(),
+        **keyed_digest(data_key(private), rows),
     }

@@ -11,7 +11,9 @@ from.
     cells/NAME/failed.json      instead, where a part of a run went on without a cell whose teaching gave no lesson: why
     parts.json                  the finished cells, where only parts of the experiment were asked for
     audits/KIND-N/              what audits with canaries found; see audit.py
+    experiment.toml             the settings as an experiment file that runs from here
     report.html                 the report
+    manifest.json               a hash of every file, so that edits are noticed; see manifest.py
 
 Private examples of the `original` arm are left out unless the experiment says otherwise, and test questions and
 students' answers are never written: outcomes are one letter per row.
@@ -26,16 +28,19 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from social_learning.config import Experiment, cells_of
+from social_learning.config import Experiment, unlike
 from social_learning.errors import RunFolderError
+from social_learning.experiment_file import experiment_toml
 from social_learning.files import read_json, write_file
 from social_learning.lesson import Lesson
+from social_learning.manifest import Seal
 from social_learning.message_log import MessageLog
 from social_learning.privacy import evidence
 from social_learning.privacy.evidence import Closeness
 from social_learning.privacy.trials import ArmAudit
 from social_learning.provenance import Origin, Stamp, Took, mixed
 from social_learning.results import Cell, CellKey, Result
+from social_learning.stamps import read_stamps
 
 FORMAT = 1
 
@@ -47,6 +52,7 @@ class RunFolder:
         self.path, self.origin = path, origin
         self._experiment = experiment
         self._entered, self._worked = origin.now(), False
+        self.seal = Seal(path)
         self._lock = FileLock(path / ".lock")
 
     def __enter__(self) -> Self:
@@ -63,6 +69,8 @@ class RunFolder:
             ) from None
         try:
             self._check()
+            if self.seal.exists:
+                self.seal.open()
         except BaseException:
             self._lock.release()
             raise
@@ -72,6 +80,7 @@ class RunFolder:
         try:
             if self._worked:
                 self._note_command(self.origin.now())
+            self.seal.close()
         finally:
             self._lock.release()
 
@@ -83,9 +92,8 @@ class RunFolder:
                 raise RunFolderError(f"{self.path} is not empty and holds no run: give another folder with --out")
             return
         if found.get("fingerprint") != self._experiment.fingerprint or found.get("format") != FORMAT:
-            raise RunFolderError(
-                f"{self.path} holds a run with other settings: give another folder with --out, or delete this one"
-            )
+            what = unlike(self._experiment, found.get("experiment"))
+            raise RunFolderError(f"{self.path} holds {what}: give another folder with --out, or delete this one")
 
     def _manifest(self) -> dict[str, Any] | None:
         file = self.path / "run.json"
@@ -114,11 +122,14 @@ class RunFolder:
         table = self._manifest() or {}
         if name not in table:
             self._write_manifest({**table, name: value})
-        elif table[name] != value:
-            raise RunFolderError(
-                f"{self.path} was begun with other {name} ({_short(table[name])}, now {_short(value)}): give another "
-                "folder with --out, or delete this one"
-            )
+        elif _compared(name, table[name]) != _compared(name, value):
+            why = f"was begun with other {name} ({_short(table[name])}, now {_short(value)})"
+            if name == "data" and table[name].get("key") != value.get("key"):
+                why = (
+                    "was begun with another private key, so nobody can tell whether the data changed (it lies as data.key "
+                    "beside the silos' private folders: see privacy.silos)"
+                )
+            raise RunFolderError(f"{self.path} {why}: give another folder with --out, or delete this one")
 
     def took(self, seconds: float) -> None:
         """Add a command that took so many seconds; a resumed run need not agree with it."""
@@ -130,6 +141,9 @@ class RunFolder:
         """Write down, once, that this command makes something here: before it does, so that a killed one is known too."""
         if not self._worked:
             self._worked = True
+            self.seal.open()
+            if not (self.path / "experiment.toml").exists():
+                write_file(self.path / "experiment.toml", experiment_toml(self._experiment, self.path))
             self._note_command(None)
 
     def _note_command(self, ended: str | None) -> None:
@@ -154,6 +168,7 @@ class RunFolder:
         """Write down that a cell's teaching ended without a lesson, and why, in counts."""
         self.working()
         write_file(self.path / "cells" / key.name / "failed.json", json.dumps({"failed": reason}) + "\n")
+        self.seal.note([self.path / "cells" / key.name])
 
     def keep_parts(self, names: Sequence[str] | None) -> None:
         """Write down which cells are finished, where only parts of the experiment were asked for; None for all of it."""
@@ -177,6 +192,7 @@ class RunFolder:
         if closeness:
             write_file(folder / "closeness.csv", evidence.to_csv(closeness))
         write_file(folder / "cell.json", json.dumps({**cell.to_table(), "made": made.to_table()}) + "\n")
+        self.seal.note([folder])
 
     def write_results(self, result: Result) -> None:
         """Write results.json and results.csv."""
@@ -208,25 +224,6 @@ def read_cell(folder: Path, key: CellKey) -> Cell | None:
         return Cell.from_table(read_json(file))
     except (KeyError, TypeError, AttributeError):
         raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
-
-
-def read_stamp(file: Path) -> Stamp | None:
-    """Return how a cell or a trial was made; None where its version wrote no stamp. Raises RunFolderError where the file is
-    damaged.
-    """
-    table = read_json(file)
-    made = table.get("made") if isinstance(table, dict) else None
-    try:
-        return None if made is None else Stamp.from_table(made)
-    except (TypeError, ValueError, AttributeError):
-        raise RunFolderError(f"{file} is damaged: delete it to have that part done again") from None
-
-
-def read_stamps(folder: Path, experiment: Experiment) -> dict[str, Stamp | None]:
-    """Return how each finished cell of a run was made, by the cell's name, in order."""
-    names = [key.name for _, key in cells_of(experiment)]
-    files = {name: folder / "cells" / name / "cell.json" for name in names}
-    return {name: read_stamp(file) for name, file in files.items() if file.exists()}
 
 
 def read_failure(folder: Path, key: CellKey) -> str | None:
@@ -267,6 +264,11 @@ def read_audit(file: Path) -> tuple[dict[str, Any], list[ArmAudit]]:
         return table, [ArmAudit.from_table(arm) for arm in table["arms"]]
     except (KeyError, TypeError):
         raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
+
+
+def _compared(name: str, value: Any) -> Any:
+    """What a resumed run must agree with: of data not where it was read from, since the file may have been moved."""
+    return {k: v for k, v in value.items() if k != "source"} if name == "data" and isinstance(value, dict) else value
 
 
 def _short(value: object) -> str:

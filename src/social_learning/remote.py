@@ -14,7 +14,7 @@ from pathlib import Path
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_test
 from social_learning.errors import ConfigError, RunFolderError
-from social_learning.experiment import default_folder, examine, facts, pool_for
+from social_learning.experiment import default_folder, examine, facts, pool_for, silos_folder
 from social_learning.files import write_file
 from social_learning.models.base import Usage
 from social_learning.models.pool import Load, ModelPool
@@ -77,8 +77,8 @@ def learn(
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(path, experiment, origin or Origin("social_learning.remote.learn")))
         folder.begin()
-        told = facts(corpus)
-        folder.depends_on("data", {name: told[name] for name in ("source", "test_examples", "sha256")})
+        told = facts(corpus, silos_folder(experiment))
+        folder.depends_on("data", {name: fact for name, fact in told.items() if name != "train_examples"})
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
         log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl", folder.origin.clock)))
         setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)

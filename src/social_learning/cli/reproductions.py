@@ -102,9 +102,12 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
     """Show what there is; raises AuditError where an audit failed, as `audit` does."""
     if as_json:
         told = {view.table.name: [record(row) for row in view.rows] for view in outcome.views}
-        typer.echo(json.dumps({"root": str(outcome.root), "tables": told, "remarks": list(outcome.remarks)}))
+        remarks, changed = list(outcome.remarks), list(outcome.changed)
+        typer.echo(json.dumps({"root": str(outcome.root), "tables": told, "remarks": remarks, "changed": changed}))
     else:
         show_outcome(outcome, Console())
+    for line in outcome.changed:
+        typer.echo(f"warning: {line}", err=True)
     if outcome.remarks:
         raise AuditError("; ".join(outcome.remarks))
 

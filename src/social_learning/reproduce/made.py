@@ -1,15 +1,17 @@
 """What a table is made of: the run folders it was read from, and by which commands, code and models their parts were made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from social_learning.config import Experiment, cells_of
 from social_learning.files import read_json
+from social_learning.manifest import manifest_hash
 from social_learning.provenance import Stamp, batches, mixed
-from social_learning.records import read_stamps
+from social_learning.report.made import changed_lines
 from social_learning.reproduce.compare import View
 from social_learning.reproduce.plan import experiment_for, folder_of, lines_of
+from social_learning.stamps import read_stamps
 
 
 def runs_of(root: Path, view: View) -> dict[str, Any]:
@@ -25,6 +27,12 @@ def mixed_runs(root: Path, view: View) -> list[str]:
     return [f"{name}: {line}" for name, line in lines if line]
 
 
+def changed_runs(root: Path, views: Iterable[View]) -> list[str]:
+    """Return what was changed, since their commands, in the run folders that tables were read from: one line per file."""
+    folders = dict.fromkeys(folder for view in views for folder, _ in _folders(root, view))
+    return [f"{folder.name}/{line}" for folder in folders for line in changed_lines(folder)]
+
+
 def _folders(root: Path, view: View) -> Iterator[tuple[Path, Experiment]]:
     for task in view.tasks:
         for other in sorted({line.other_teachers for line in lines_of(view.request, view.table)} | {False}):
@@ -34,11 +42,12 @@ def _folders(root: Path, view: View) -> Iterator[tuple[Path, Experiment]]:
 
 
 def _run(folder: Path, experiment: Experiment, view: View) -> dict[str, Any]:
+    told = {"manifest": manifest_hash(folder)}
     if view.table.measure in ("rank", "firsts"):
         files = sorted(folder.glob("audits/*/audit.json"))
-        return {"audits": {file.parent.name: read_json(file).get("trials", []) for file in files}}
+        return {**told, "audits": {file.parent.name: read_json(file).get("trials", []) for file in files}}
     made = batches(_stamps(folder, experiment, view).items())
-    return {"cells": [{"cells": list(b.names), "made": b.stamp and b.stamp.to_table()} for b in made]}
+    return {**told, "cells": [{"cells": list(b.names), "made": b.stamp and b.stamp.to_table()} for b in made]}
 
 
 def _stamps(folder: Path, experiment: Experiment, view: View) -> dict[str, Stamp | None]:

@@ -9,7 +9,7 @@ from social_learning.report.curves import Chart, Series, chart_of
 from social_learning.report.html import write_page as write
 from social_learning.reproduce import words
 from social_learning.reproduce.compare import Row, View
-from social_learning.reproduce.made import mixed_runs
+from social_learning.reproduce.made import changed_runs, mixed_runs
 from social_learning.reproduce.paper import MODEL
 
 HUES = 5
@@ -76,6 +76,7 @@ def write_page(root: Path, views: Sequence[View], took: Took, made: Stamp) -> Pa
         sections=[_section(view) for view in views],
         took=words.took(took),
         made=words.made(made),
+        changed=changed_runs(root, views),
         mixed=list(dict.fromkeys(line for view in views for line in mixed_runs(root, view))),
         reports=[
             {"link": path.relative_to(root).as_posix(), "name": f"{path.parent.name} ({path.stem})"} for path in reports

@@ -18,6 +18,7 @@ from social_learning.preflight import check
 from social_learning.progress import Unwatched, Watch
 from social_learning.provenance import Origin, Stamp
 from social_learning.reproduce.compare import View, view_of
+from social_learning.reproduce.made import changed_runs
 from social_learning.reproduce.page import write_page
 from social_learning.reproduce.plan import (
     Part,
@@ -36,11 +37,14 @@ from social_learning.reproduce.write import read_request, read_took, write_table
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command came to: the folder, the tables asked for, and in `remarks` which audits failed, and why."""
+    """What a command came to: the folder, the tables asked for, and in `remarks` which audits failed, and why. `changed` says
+    what somebody edited in the run folders that the tables were read from.
+    """
 
     root: Path
     views: tuple[View, ...]
     remarks: tuple[str, ...]
+    changed: tuple[str, ...] = ()
 
 
 def reproduce(
@@ -83,7 +87,7 @@ def reproduce(
         for part in parts:
             remarks += _do(part, models, whole, data, origin)
             views = write_all(request, root, origin.stamp(started, {}))
-    return Outcome(root, tuple(views), tuple(remarks))
+    return Outcome(root, tuple(views), tuple(remarks), tuple(changed_runs(root, views)))
 
 
 def _loader(parts: Sequence[Part], load: Load, ledger: Path) -> Load:
