@@ -19,7 +19,7 @@ from social_learning.models.fakes import MixerModel
 from social_learning.remote import learn
 from social_learning.report import load_result, write_audit_report, write_report
 from social_learning.reproduce import Request, reproduce
-from tests.clocks import made_by
+from tests.clocks import STEADY, made_by
 from tests.silos import DeskCarrier, short, silo_files
 
 FAKE = {"model": "fake:mixer"}
@@ -75,7 +75,7 @@ def test_outcomes_edited_to_all_right_are_told_by_every_way_to_read_them(folder:
     for _ in range(2):  # a report that is written anew does not make it right
         page = write_report(folder, result).read_text()
         assert told in page
-        assert "not as its commands left it" in page
+        assert "may not be as its commands left it" in page
         assert lines(folder) == [told]
     run(experiment(), folder)  # nor does the same command
     audit(experiment(), SMALL, folder)
@@ -210,8 +210,10 @@ def test_a_kill_between_any_two_writes_raises_no_alarm(tmp_path: Path) -> None:
 def test_runs_with_teachers_of_their_own_have_one_too(tmp_path: Path) -> None:
     with ExitStack() as stack:
         carrier = DeskCarrier(silo_files(tmp_path / "silos"), stack)
-        learn(short(arms=["zero-shot", "generated"], remote={"timeout": 20}), carrier, tmp_path / "run")
+        learn(short(arms=["zero-shot", "generated"], remote={"timeout": 20}), carrier, tmp_path / "run", origin=STEADY)
     assert lines(tmp_path / "run") == []
+    replies = (tmp_path / "run" / "replies.jsonl").read_text().splitlines()
+    assert {json.loads(line)["time"] for line in replies} == {"2026-01-31T12:00:00.000Z"}
     edit(tmp_path / "run" / "replies.jsonl", "teacher-1", "teacher-9")
     assert lines(tmp_path / "run") == ["replies.jsonl was changed after it was written"]
 

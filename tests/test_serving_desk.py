@@ -418,6 +418,27 @@ def forge(path: Path, **changes: Any) -> None:
     path.write_bytes(line_of({**first, **changes})[0])
 
 
+def test_times_are_iso_in_utc_and_an_outbox_of_older_entries_goes_on(
+    open_desk: Callable[..., Desk], tmp_path: Path
+) -> None:
+    path = filled(open_desk, tmp_path)
+    tables = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert {table["time"] for table in tables} == {"1970-01-01T00:00:01.500Z"}
+    older, last = b"", START
+    for table in tables:
+        del table["hash"]
+        line, last = line_of({**table, "time": 1.5, "previous": last})
+        older += line
+    path.write_bytes(older)
+    assert verify(path).last == last
+    ask(open_desk(), examples(9))
+    assert path.read_bytes().startswith(older)
+    entries = list(read_outbox(path))
+    assert len(entries) == len(tables) + 1
+    assert {entry.time for entry in entries} == {1.5}
+    assert {entry.model_dump()["time"] for entry in entries} == {"1970-01-01T00:00:01.500Z"}
+
+
 @pytest.mark.parametrize("changed", [b'{"number": 0,  ', b'{ "number": 0, ', b'{"number": 9, "number": 0, '])
 def test_a_line_in_another_spelling_is_not_the_line_that_was_written(
     open_desk: Callable[..., Desk], tmp_path: Path, changed: bytes
