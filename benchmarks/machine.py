@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from social_learning.models.local import loading
-from social_learning.records import versions
+from social_learning.provenance import versions
 
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 

@@ -21,7 +21,7 @@ from social_learning.files import write_file
 from social_learning.models.base import Prompt
 from social_learning.prompts.instruction import instruction_request
 from social_learning.prompts.shots import label_first_prompt
-from social_learning.records import versions
+from social_learning.provenance import versions
 
 DEVELOPMENT = 100
 LESSONS = 4

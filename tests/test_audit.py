@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +173,9 @@ def test_an_arms_control_is_its_own_whatever_else_is_audited(tmp_path: Path) -> 
     arms = {"zero-shot": {}, "heard": {"method": "generated"}}
     deaf = {"method": "generated", "student": {"model": "fake:mixer"}}
     settings = experiment(arms={**arms, "deaf": deaf})
-    first = audit(settings, SMALL, tmp_path / "run", load=load, arms=["heard"])
+    first = audit(settings, replace(SMALL, only=["heard"]), tmp_path / "run", load=load)
     with pytest.raises(AuditError, match="no power"):
-        audit(settings, SMALL, tmp_path / "run", load=load, arms=["deaf"])
+        audit(settings, replace(SMALL, only=["deaf"]), tmp_path / "run", load=load)
     told = json.loads((tmp_path / "run" / "audits" / "codes-50" / "audit.json").read_text())
     assert [arm["name"] for arm in told["arms"]] == ["verbatim-2", "verbatim", "heard"]
     assert told["arms"][1:] == [json.loads(json.dumps(arm.to_table())) for arm in first.arms]

@@ -54,6 +54,16 @@ def test_run_show_ask_and_export(folder: Path) -> None:
     assert "generated" in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert cli("report", "out", "--json", cwd=folder).stdout == ran.stdout
+    assert table["changed"] == []
+    assert f"manifest SHA-256: {table['manifest']}" in ran.stderr
+
+    cell = folder / "out" / "cells" / "zero-shot-r0" / "cell.json"
+    cell.write_text(json.dumps({**json.loads(cell.read_text()), "outcomes": "c" * 20}))
+    edited = cli("report", "out", "--json", cwd=folder)
+    assert edited.returncode == 0
+    told = "cells/zero-shot-r0/cell.json was changed after it was written"
+    assert [change["line"] for change in json.loads(edited.stdout)["changed"]] == [told]
+    assert f"warning: {told}" in edited.stderr.splitlines()
 
     lesson = "out/cells/generated-n4-r0"
     asked = cli("ask", lesson, "win a prize now", "--model", "fake:mixer", cwd=folder)

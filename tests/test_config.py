@@ -251,9 +251,9 @@ def test_a_fingerprint_is_eight_digits_over_the_settings() -> None:
     assert parse(seed=1, teachers={"count": 8}).fingerprint == fingerprint
     assert parse(instruction={"text": ""}).fingerprint == fingerprint
     assert parse(generation={"share": 1}).fingerprint == fingerprint
+    assert parse(name="y").fingerprint == fingerprint
     others = [
         parse(seed=2),
-        parse(name="y"),
         parse(task="sms_spam_classes"),
         parse(task=TASK),
         parse(task={**TASK, "instruction": "Decide."}),

@@ -27,6 +27,7 @@ from social_learning.records import read_cell
 from social_learning.results import CellKey
 from social_learning.statistics import holm, paired
 from social_learning.tasks import BUILT_IN
+from tests.clocks import STEADY
 
 ALL_ARMS = ["zero-shot", "manual", "original", "generated", "voted", "instruction"]
 FAKE = {"model": "fake:mixer"}
@@ -157,11 +158,11 @@ def test_messages_lessons_and_sources_agree(tmp_path: Path) -> None:
 
 
 def test_same_experiment_same_run_whatever_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(experiment(), tmp_path / "one")
+    run(experiment(), tmp_path / "one", origin=STEADY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other-cache"))
-    run(experiment(), tmp_path / "two")
+    run(experiment(), tmp_path / "two", origin=STEADY)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
-    run(experiment(seed=2), tmp_path / "three")
+    run(experiment(seed=2), tmp_path / "three", origin=STEADY)
     assert files_of(tmp_path / "one") != files_of(tmp_path / "three")
 
 
@@ -172,14 +173,14 @@ def test_a_run_killed_at_any_call_goes_on_to_the_same_result_without_repeating_a
     settings = experiment(repeats=1, data={"test_rows": 10}, teachers={**FAKE, "count": 4})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "whole-cache"))
     whole = Counting(MixerModel("fake:mixer"))
-    run(settings, tmp_path / "whole", load=lambda name, **_: whole)
+    run(settings, tmp_path / "whole", load=lambda name, **_: whole, origin=STEADY)
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "killed-cache"))
     first = Counting(MixerModel("fake:mixer"), die_at)
     with pytest.raises(Killed):
-        run(settings, tmp_path / "killed", load=lambda name, **_: first)
+        run(settings, tmp_path / "killed", load=lambda name, **_: first, origin=STEADY)
     second = Counting(MixerModel("fake:mixer"))
-    run(settings, tmp_path / "killed", load=lambda name, **_: second)
+    run(settings, tmp_path / "killed", load=lambda name, **_: second, origin=STEADY)
 
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
     # Every user has a cache of its own, so the same call may be made for two users; none is made twice for one.

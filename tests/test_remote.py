@@ -29,6 +29,7 @@ from social_learning.serving.policy import Policy
 from social_learning.serving.silo_file import load_policy, load_silo_file
 from social_learning.transports.carrier import Missing
 from social_learning.transports.sockets import SocketCarrier, ask_socket
+from tests.clocks import STEADY
 from tests.silos import SHORT, DeskCarrier, cli, end, lessons, serve, short, silo_files
 
 REMOTE: dict[str, Any] = {"remote": {"timeout": 20}}
@@ -47,8 +48,8 @@ def carrier(silos: list[Path]) -> Iterator[DeskCarrier]:
 
 
 def test_lessons_are_those_of_teachers_in_one_process_byte_for_byte(carrier: DeskCarrier, tmp_path: Path) -> None:
-    here = run(short(), tmp_path / "here")
-    there = learn(short(**REMOTE), carrier, tmp_path / "there")
+    here = run(short(), tmp_path / "here", origin=STEADY)
+    there = learn(short(**REMOTE), carrier, tmp_path / "there", origin=STEADY)
     assert lessons(tmp_path / "here") == lessons(tmp_path / "there")
     assert len(lessons(tmp_path / "there")) == 4
     assert [arm.accuracy for arm in here.arms] == [arm.accuracy for arm in there.arms]

@@ -21,11 +21,11 @@ from rich.console import Console
 from social_learning.config import parse_experiment
 from social_learning.errors import RunFolderError
 from social_learning.experiment import run
+from social_learning.experiment_file import as_toml, settings_as_toml
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
 from social_learning.report import load_result, numbers, show_result, write_report
 from social_learning.report.leaving import LONGEST, SHOWN, TEACHERS, ArmLog
-from social_learning.report.settings import as_toml
 from social_learning.report.visible import is_hidden, marked, visible
 from social_learning.results import ArmResult, Result
 from social_learning.statistics import Paired
@@ -521,7 +521,7 @@ def test_visible_text_hides_nothing(text: str) -> None:
 )
 def test_settings_are_an_experiment_file_that_gives_the_same_experiment(change: Mapping[str, Any]) -> None:
     experiment = parse_experiment({**SMALL, **change})
-    again = parse_experiment(tomllib.loads(as_toml(experiment.model_dump(mode="json"))))
+    again = parse_experiment(tomllib.loads(settings_as_toml(experiment.model_dump(mode="json"))))
     assert again.fingerprint == experiment.fingerprint
 
 

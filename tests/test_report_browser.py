@@ -17,6 +17,7 @@ from social_learning.evaluation import Evaluation, Outcome
 from social_learning.experiment import run
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
+from social_learning.provenance import Origin
 from social_learning.reproduce import Request
 from social_learning.reproduce.plan import experiment_for
 from social_learning.reproduce.runner import write_all
@@ -88,7 +89,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if (task, key.arm) == ("gsm8k", "generated"):
                 (cell / "cell.json").unlink()
                 (cell / "failed.json").write_text(json.dumps({"failed": HOSTILE + "f" * 300}))
-    write_all(request, root)
+    write_all(request, root, Origin("test").stamp("2026-01-01T00:00:00.000Z", {}))
     return root / "reproduce.html"
 
 

@@ -354,7 +354,7 @@ def test_what_is_written_agrees(tmp_path: Path) -> None:
         1,
         8,
     )
-    assert "numpy" in table["versions"]
+    assert "numpy" in table["made"]["versions"]
     assert not list((tmp_path / "root").glob(".*"))
 
 

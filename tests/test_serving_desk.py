@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from social_learning.chain import START, line_of
 from social_learning.errors import ConfigError, DataError, ServingError
 from social_learning.messages import (
     ENQUIRY_BYTES,
@@ -33,7 +34,7 @@ from social_learning.messages import (
 from social_learning.models.fakes import MixerModel
 from social_learning.serving import outbox as outbox_module
 from social_learning.serving.desk import Answers, Desk
-from social_learning.serving.entries import REQUEST_BYTES, START, line_of
+from social_learning.serving.entries import REQUEST_BYTES
 from social_learning.serving.outbox import Outbox, read_outbox, verify
 from social_learning.serving.policy import Caps, EverCaps, Policy, RequestCaps
 from social_learning.serving.silo_file import load_policy, load_silo, load_silo_file, teachers_of
@@ -415,6 +416,27 @@ def forge(path: Path, **changes: Any) -> None:
     first = json.loads(path.read_bytes().splitlines()[0])
     del first["hash"]
     path.write_bytes(line_of({**first, **changes})[0])
+
+
+def test_times_are_iso_in_utc_and_an_outbox_of_older_entries_goes_on(
+    open_desk: Callable[..., Desk], tmp_path: Path
+) -> None:
+    path = filled(open_desk, tmp_path)
+    tables = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert {table["time"] for table in tables} == {"1970-01-01T00:00:01.500Z"}
+    older, last = b"", START
+    for table in tables:
+        del table["hash"]
+        line, last = line_of({**table, "time": 1.5, "previous": last})
+        older += line
+    path.write_bytes(older)
+    assert verify(path).last == last
+    ask(open_desk(), examples(9))
+    assert path.read_bytes().startswith(older)
+    entries = list(read_outbox(path))
+    assert len(entries) == len(tables) + 1
+    assert {entry.time for entry in entries} == {1.5}
+    assert {entry.model_dump()["time"] for entry in entries} == {"1970-01-01T00:00:01.500Z"}
 
 
 @pytest.mark.parametrize("changed", [b'{"number": 0,  ', b'{ "number": 0, ', b'{"number": 9, "number": 0, '])

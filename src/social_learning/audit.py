@@ -11,13 +11,14 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from social_learning.audit_plan import Plan, arms_of, check_rows, controls_of
+from social_learning.audit_result import AuditResult
 from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus, data_folder, load_corpus
 from social_learning.errors import AuditError, RunFolderError
@@ -30,11 +31,12 @@ from social_learning.privacy.canaries import CanaryTask, canary_task, load_names
 from social_learning.privacy.secret_sharer import Prepared, check_scorer, finish, plant
 from social_learning.privacy.trials import POWER, ArmAudit, Failure, Trial, summarise
 from social_learning.progress import Unwatched, Watch
-from social_learning.provenance import own_commit
+from social_learning.provenance import Origin, Stamp, batches
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder
 from social_learning.report import write_audit_report
 from social_learning.seeds import child_seed, generator
+from social_learning.stamps import read_stamp
 from social_learning.transports.local import drive_all
 
 AT_ONCE = 16
@@ -43,37 +45,6 @@ AT_ONCE = 16
 TRIAL_COLUMNS = (
     "arm", "number", "rank", "score", "interpolated", "extrapolated", "shown", "repeated", "failed",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class AuditResult:
-    """An audit: its folder, the experiment's name and task, the plan, and each arm's evidence, the control first.
-
-    `planted` says what was: the canaries' pattern, and for names a hash of the list that they were drawn from. `commit` is that
-    of the checkout that put the trials together, if there is one.
-    """
-
-    folder: str
-    experiment: str
-    task: str
-    plan: Plan
-    planted: Mapping[str, str]
-    arms: tuple[ArmAudit, ...]
-    commit: str | None = None
-
-    def to_table(self) -> dict[str, Any]:
-        """Return the object that `audit --json` prints."""
-        return {
-            "audit": self.folder,
-            "experiment": self.experiment,
-            "task": self.task,
-            "canaries": self.plan.canaries,
-            "references": self.plan.references,
-            "rows": self.plan.rows,
-            "planted": dict(self.planted),
-            "commit": self.commit,
-            "arms": [arm.to_table() for arm in self.arms],
-        }
 
 
 def audit(
@@ -85,11 +56,11 @@ def audit(
     load: Load = load_model,
     watch: Watch | None = None,
     models: ModelPool | None = None,
-    arms: Collection[str] | None = None,
+    origin: Origin | None = None,
 ) -> AuditResult:
     """Audit an experiment's arms, or do the rest of an audit, and write its evidence into the run folder.
 
-    Arguments as for `run`, whose folder it shares; `arms` names the only arms to audit. Trials that the folder already
+    Arguments as for `run`, whose folder it shares. Trials that the folder already
     holds are not done again, and calls that the caches hold are not made again. The verbatim control goes first: where
     its canaries do not come out near rank 0, the audit has no power, and nothing more is paid for.
 
@@ -98,13 +69,14 @@ def audit(
     """
     watch = watch or Unwatched()
     corpus, canary, names = prepare(experiment, plan, data)
-    audited = arms_of(experiment, arms)
+    audited = arms_of(experiment, plan.only)
     check_rows(plan, audited, corpus)
     folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
-        folder = stack.enter_context(RunFolder(folder_path, experiment))
+        folder = stack.enter_context(RunFolder(folder_path, experiment, origin or Origin("social_learning.audit")))
+        begun = folder.origin.now()
         folder.begin()
-        folder.depends_on("data", facts(corpus))
+        folder.depends_on("data", facts(corpus, silos_folder(experiment)))
         planted = _planted(canary, names)
         folder.depends_on(f"canaries {plan.name}", planted)
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
@@ -113,11 +85,14 @@ def audit(
         check_audit_models(experiment, audited, pool)
         auditor = _Auditor(experiment, plan, corpus, canary, names, pool, folder, watch)
         results, problems = auditor.run([*controls_of(experiment, audited), *audited])
-        result = AuditResult(
-            str(auditor.path), experiment.name, corpus.task.name, plan, planted, tuple(results), own_commit()
-        )
+        made = folder.origin.stamp(begun, {})
+        done = batches(auditor.stamps())
+        where = str(auditor.path)
+        result = AuditResult(where, experiment.name, corpus.task.name, plan, planted, tuple(results), made, tuple(done))
         # What is written names its place in the run folder: that can be moved, and handed on.
-        auditor.write(replace(result, folder=f"audits/{plan.name}", arms=(*results, *auditor.earlier(results))))
+        every = (*results, *auditor.earlier(results))
+        done = batches(auditor.stamps())
+        auditor.write(replace(result, folder=f"audits/{plan.name}", arms=every, trials=tuple(done)))
         write_audit_report(folder_path)
     if problems:
         raise AuditError("; ".join(problems))
@@ -160,6 +135,7 @@ class _Auditor:
         self._names, self._models, self._folder, self._watch = names, models, folder, watch
         self.path = plan.folder(folder.path)
         self.trials: dict[str, dict[int, Trial | Failure]] = {}
+        self._identities: dict[str, dict[str, str]] = {}
         self._done = self._wanted = 0
 
     def run(self, arms: Sequence[Arm]) -> tuple[list[ArmAudit], list[str]]:
@@ -203,17 +179,27 @@ class _Auditor:
         missing = [number for number in range(wanted) if number not in trials]
         if missing:
             self._connect(arm)
+            self._folder.working()
         for first in range(0, len(missing), AT_ONCE):
             block = missing[first : first + AT_ONCE]
+            begun = self._folder.origin.now()
             for trial in self._block(arm, shots, block):
-                write_file(self._file(arm, trial.number), json.dumps(_table(trial)) + "\n")
+                made = self._folder.origin.stamp(begun, self._identities[arm.name])
+                write_file(self._file(arm, trial.number), json.dumps({**_table(trial), "made": made.to_table()}) + "\n")
                 trials[trial.number] = trial
                 self._watch.step(f"{arm.name}: trials", len(trials), wanted)
+            self._folder.seal.note(self._file(arm, number) for number in block)
             # Not trial by trial: a block is taught together, so within one the time left would be wrong.
             self._done += len(block)
             self._watch.cells(self._done, self._wanted)
         seed = child_seed(self._experiment.seed, "audit", self._plan.name, arm.name)
         return summarise(arm.name, arm.method, shots, control, [trials[n] for n in range(wanted)], seed)
+
+    def stamps(self) -> Iterator[tuple[str, Stamp | None]]:
+        """The names of the arms looked at so far, once for each trial, with how that trial was made."""
+        for arm, trials in self.trials.items():
+            for number in sorted(trials):
+                yield arm, read_stamp(self.path / arm / f"{number:04d}.json")
 
     def write(self, result: AuditResult) -> None:
         """Write what the trials came to."""
@@ -230,6 +216,7 @@ class _Auditor:
         teachers = self._models.get(arm.teachers.model, "teacher-1", arm.teachers.options())
         identities = {"teachers": teachers.identity, "student": self._student(arm).identity}
         self._folder.depends_on(f"audited models of {arm.name}", identities)
+        self._identities[arm.name] = identities
         check_scorer(self._student(arm))
 
     def _student(self, arm: Arm) -> Any:
@@ -274,8 +261,9 @@ class _Auditor:
             return None
         try:
             table = read_json(file)
+            table.pop("made", None)
             return Failure(**table) if "failed" in table else Trial.from_table(table)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             raise RunFolderError(f"{file} is damaged: delete it to have that trial done again") from None
 
 

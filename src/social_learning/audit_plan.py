@@ -22,13 +22,14 @@ class Plan:
     """What an audit does: trials per arm, references per trial, kind of canary.
 
     `rows` cuts each silo to so many examples to teach from, the canary among them: the paper leaves silos whole (None),
-    and then a canary is shown to a teacher's model by chance alone.
+    and then a canary is shown to a teacher's model by chance alone. `only` names the arms to audit; None for all that can be.
     """
 
     trials: int = 100
     references: int = 999
     canaries: CanaryKind = "codes"
     rows: int | None = None
+    only: Collection[str] | None = None
 
     @property
     def name(self) -> str:

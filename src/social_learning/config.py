@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from social_learning.errors import ConfigError, TaskError
+from social_learning.fingerprint import decided_by, differences
 from social_learning.models.endpoint.settings import is_endpoint, parse_name
 from social_learning.results import CellKey
 from social_learning.settings import (
-    REACHING,
     BudgetTable,
     Canary,
     Data,
@@ -42,6 +42,10 @@ DRAWN: tuple[Method, ...] = (*WITH_SHOTS, "instruction")
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 """Names of experiments and arms: they become folder names."""
+
+
+_OVERRIDES = ("teachers", "student", "generation", "instruction")
+"""The tables that an arm may override."""
 
 
 class ArmTable(Table):
@@ -98,6 +102,7 @@ class Experiment(Table):
 
     @model_validator(mode="after")
     def _arms_exist(self) -> Self:
+        self._none_is_left_out()
         names = [arm.name for arm in self.resolved_arms()]
         if not names:
             raise ConfigError("arms: name at least one arm")
@@ -112,6 +117,15 @@ class Experiment(Table):
         if self.compare_with not in names:
             raise ConfigError(f"compare_with: no arm {self.compare_with!r}; arms are {', '.join(names)}")
         return self
+
+    def _none_is_left_out(self) -> None:
+        """An experiment file cannot say None; where tables are free, it would say something else than no key at all."""
+        arms = self.arms if isinstance(self.arms, dict) else {}
+        free = {f"arms.{name}": arm.model_dump(include=set(_OVERRIDES)) for name, arm in arms.items()}
+        free |= {f"models.{name}.body": table.body for name, table in self.models.items()}
+        for where, table in free.items():
+            if (key := _none_in(table)) is not None:
+                raise ConfigError(f"{where}{key}: leave the key out: no experiment file can say None")
 
     def _models_fit(self) -> None:
         for name, table in self.models.items():
@@ -155,10 +169,7 @@ class Experiment(Table):
         if method not in METHODS:
             raise ConfigError(f"arms: {name!r} is no method; methods are {', '.join(METHODS)}{nearest(name, METHODS)}")
         shots = (table.shots or self.shots) if method in WITH_SHOTS else (0,)
-        parts = {
-            key: _override(getattr(self, key), getattr(table, key), f"arms.{name}.{key}")
-            for key in ("teachers", "student", "generation", "instruction")
-        }
+        parts = {key: _override(getattr(self, key), getattr(table, key), f"arms.{name}.{key}") for key in _OVERRIDES}
         return Arm(name=name, method=method, shots=tuple(sorted(set(shots))), **parts)
 
     @property
@@ -168,15 +179,31 @@ class Experiment(Table):
         return named or tuple(f"teacher-{number + 1}" for number in range(self.teachers.count))
 
     @property
+    def deciding(self) -> dict[str, Any]:
+        """All settings that decide an outcome, as plain values; `fingerprint.py` says which do, and why others do not."""
+        arms = self.resolved_arms()
+        asked = {table.model for arm in arms for table in (arm.teachers, arm.student)}
+        models = {name: decided_by(table) for name, table in self.models.items() if name in asked}
+        teachers = list(self.teacher_names) if self.remote else None
+        return {**decided_by(self), "arms": [decided_by(arm) for arm in arms], "models": models, "remote": teachers}
+
+    @property
     def fingerprint(self) -> str:
-        """Eight hex digits over all settings that decide an outcome. Where the file lies, what the run may spend, and how an
-        endpoint or a teacher of its own is reached do not count.
-        """
-        table = self.model_dump(mode="json", exclude={"budget": True, "remote": True, "models": {"__all__": REACHING}})
-        if self.remote is not None:
-            table["remote"] = list(self.teacher_names)
-        text = json.dumps(table, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        """Eight hex digits over all settings that decide an outcome."""
+        return digits_of(self.deciding)
+
+
+def digits_of(deciding: Mapping[str, Any]) -> str:
+    """Return eight hex digits over settings as plain values."""
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _none_in(value: Any) -> str | None:
+    """Where in a free table a None stands, with a dot before each key; None where there is none."""
+    if value is None:
+        return ""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return next((f".{key}{inner}" for key, part in parts if (inner := _none_in(part)) is not None), None)
 
 
 def _override(table: BaseModel, changes: Mapping[str, Any], where: str) -> Any:
@@ -217,3 +244,14 @@ def parse_experiment(table: Mapping[str, Any], where: str = "experiment", base: 
         raise ConfigError(explain(error, Experiment, where)) from None
     except (ConfigError, TaskError) as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def unlike(experiment: Experiment, settings: Any) -> str:
+    """Say, after "holds", how a run whose settings were written down is unlike an experiment."""
+    try:
+        differ = differences(parse_experiment(settings).deciding, experiment.deciding)
+    except (ConfigError, TypeError):
+        return "a run of another version, with other settings than this one knows"
+    if not differ:
+        return "a run of an older version, which reckoned fingerprints from other settings too"
+    return f"a run with other settings ({', '.join(differ[:5])}{' and more' if differ[5:] else ''})"

@@ -120,11 +120,11 @@ def dry_audit(
     token_counter: Callable[[str], CountTokens] = load_token_counter,
 ) -> list[Part]:
     """Return the work of an audit of some arms, by arm, the control first; a few trials stand for all."""
-    tried = replace(plan, trials=min(TRIED, plan.trials))
+    tried = replace(plan, trials=min(TRIED, plan.trials), only=arms)
     audited = arms_of(experiment, arms)
     meter = Meter(token_counter)
     with _played(experiment) as (played, folder), contextlib.suppress(AuditError):
-        audit(played, tried, folder / "run", data=data, load=meter.load, watch=meter, arms=arms)
+        audit(played, tried, folder / "run", data=data, load=meter.load, watch=meter)
     parts = []
     # So few trials are one block: an arm's work is what lies between one mark and the next.
     for arm, work in zip([*controls_of(experiment, audited), *audited], meter.steps(), strict=True):

@@ -3,7 +3,6 @@
 `run` tells the story; read it first.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
@@ -12,6 +11,7 @@ from typing import Any
 
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
+from social_learning.data_key import data_key, keyed_digest
 from social_learning.endpoints import loader
 from social_learning.errors import TeachingError
 from social_learning.evaluation import Evaluation, evaluate
@@ -27,6 +27,7 @@ from social_learning.preflight import check, check_models, silos_for
 from social_learning.privacy.closeness import closest_pair, measure
 from social_learning.privacy.detectors import detector
 from social_learning.progress import Unwatched, Watch
+from social_learning.provenance import Origin
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder, read_closeness, read_parts
 from social_learning.report import write_report
@@ -47,12 +48,13 @@ def run(
     watch: Watch | None = None,
     models: ModelPool | None = None,
     cells: Collection[CellKey] | None = None,
+    origin: Origin | None = None,
 ) -> Result:
     """Run an experiment, or the rest of it, and write its run folder.
 
     `out` is the run folder (default: `runs/NAME-FINGERPRINT`), `data` the folder of the built-in tasks' data, `load`
     makes models, `models` are models in memory to use instead. Cells that the folder already holds are not done again,
-    and calls that the caches hold are not made again.
+    and calls that the caches hold are not made again. `origin` says which command this is, and tells the time.
 
     `cells` does a part of the experiment: these cells, of which at least one belongs to the arm compared with. A cell
     whose teaching ends without a lesson is then written down as failed, and the others go on. The result, and the
@@ -65,9 +67,9 @@ def run(
     check(experiment, corpus)
     folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
-        folder = stack.enter_context(RunFolder(folder_path, experiment))
+        folder = stack.enter_context(RunFolder(folder_path, experiment, origin or Origin("social_learning.run")))
         folder.begin()
-        folder.depends_on("data", facts(corpus))
+        folder.depends_on("data", facts(corpus, silos_folder(experiment)))
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
         stack.enter_context(closing(pool))
         owners = OwnerReports(silos_folder(experiment), experiment.fingerprint)
@@ -118,8 +120,10 @@ def teach_and_test(
     teachers = {silo.name: teacher_for(experiment, arm, silo, models, key.repeat, left.append) for silo in silos}
     student_model = models.get(arm.student.model, "student", arm.student.options())
     teacher_model = models.get(arm.teachers.model, silos[0].name, arm.teachers.options())
-    folder.depends_on(f"models of {arm.name}", {"teachers": teacher_model.identity, "student": student_model.identity})
+    identities = {"teachers": teacher_model.identity, "student": student_model.identity}
+    folder.depends_on(f"models of {arm.name}", identities)
 
+    begun = folder.origin.now()
     used, started = models.usage(), time.perf_counter()
     teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
     lesson = drive(
@@ -139,7 +143,7 @@ def teach_and_test(
     left.sort(key=lambda departure: departure.teacher)
     closeness = measure(left, corpus.test, task.instruction, generator(experiment.seed, "controls", name))
     owners.keep(name, {silo.name: closest_pair([d for d in left if d.teacher == silo.name]) for silo in silos})
-    folder.finish(cell, lesson, closeness, original=arm.method == "original")
+    folder.finish(cell, lesson, closeness, arm.method == "original", folder.origin.stamp(begun, identities))
     return cell
 
 
@@ -198,14 +202,14 @@ def silos_folder(experiment: Experiment) -> Path:
     return Path(experiment.base) / chosen if chosen else cache_folder() / "silos" / experiment.name
 
 
-def facts(corpus: Corpus) -> dict[str, Any]:
-    """What a run folder remembers of the data: where it is from, counts, and a digest that tells whether it changed."""
-    digest = hashlib.sha256()
-    for example in (*corpus.train, *corpus.test):
-        digest.update(corpus.task.render(example).encode() + b"\0")
+def facts(corpus: Corpus, private: Path) -> dict[str, Any]:
+    """What a run folder remembers of the data: where it is from, counts, and a digest that tells whether it changed, under a
+    key that lies in the private folder `private`.
+    """
+    rows = (corpus.task.render(example) for example in (*corpus.train, *corpus.test))
     return {
         "source": corpus.source,
         "train_examples": len(corpus.train),
         "test_examples": len(corpus.test),
-        "sha256": digest.hexdigest(),
+        **keyed_digest(data_key(private), rows),
     }

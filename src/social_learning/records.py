@@ -11,7 +11,9 @@ from.
     cells/NAME/failed.json      instead, where a part of a run went on without a cell whose teaching gave no lesson: why
     parts.json                  the finished cells, where only parts of the experiment were asked for
     audits/KIND-N/              what audits with canaries found; see audit.py
+    experiment.toml             the settings as an experiment file that runs from here
     report.html                 the report
+    manifest.json               a hash of every file, so that edits are noticed; see manifest.py
 
 Private examples of the `original` arm are left out unless the experiment says otherwise, and test questions and
 students' answers are never written: outcomes are one letter per row.
@@ -20,36 +22,37 @@ students' answers are never written: outcomes are one letter per row.
 import csv
 import io
 import json
-import platform
-import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from social_learning.config import Experiment
+from social_learning.config import Experiment, unlike
 from social_learning.errors import RunFolderError
+from social_learning.experiment_file import experiment_toml
 from social_learning.files import read_json, write_file
 from social_learning.lesson import Lesson
-from social_learning.messages import Reply, ReplyExamples, Request, RequestOriginals
+from social_learning.manifest import Seal
+from social_learning.message_log import MessageLog
 from social_learning.privacy import evidence
 from social_learning.privacy.evidence import Closeness
 from social_learning.privacy.trials import ArmAudit
-from social_learning.provenance import Took, own_commit
+from social_learning.provenance import Origin, Stamp, Took, mixed
 from social_learning.results import Cell, CellKey, Result
+from social_learning.stamps import read_stamps
 
-PACKAGES = ("social-learning", "torch", "transformers", "tokenizers", "numpy", "scipy", "pydantic")
 FORMAT = 1
 
 
 class RunFolder:
-    """A run's folder, held by one process at a time. Use as a context manager."""
+    """A run's folder, held by one process at a time. Use as a context manager. `origin` is of the command that holds it."""
 
-    def __init__(self, path: Path, experiment: Experiment) -> None:
-        self.path = path
+    def __init__(self, path: Path, experiment: Experiment, origin: Origin) -> None:
+        self.path, self.origin = path, origin
         self._experiment = experiment
+        self._entered, self._worked = origin.now(), False
+        self.seal = Seal(path)
         self._lock = FileLock(path / ".lock")
 
     def __enter__(self) -> Self:
@@ -66,13 +69,20 @@ class RunFolder:
             ) from None
         try:
             self._check()
+            if self.seal.exists:
+                self.seal.open()
         except BaseException:
             self._lock.release()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        try:
+            if self._worked:
+                self._note_command(self.origin.now())
+            self.seal.close()
+        finally:
+            self._lock.release()
 
     def _check(self) -> None:
         """Refuse a folder that holds something else."""
@@ -82,9 +92,8 @@ class RunFolder:
                 raise RunFolderError(f"{self.path} is not empty and holds no run: give another folder with --out")
             return
         if found.get("fingerprint") != self._experiment.fingerprint or found.get("format") != FORMAT:
-            raise RunFolderError(
-                f"{self.path} holds a run with other settings: give another folder with --out, or delete this one"
-            )
+            what = unlike(self._experiment, found.get("experiment"))
+            raise RunFolderError(f"{self.path} holds {what}: give another folder with --out, or delete this one")
 
     def _manifest(self) -> dict[str, Any] | None:
         file = self.path / "run.json"
@@ -101,7 +110,7 @@ class RunFolder:
                     "format": FORMAT,
                     "fingerprint": self._experiment.fingerprint,
                     "experiment": self._experiment.model_dump(mode="json"),
-                    "versions": versions(),
+                    "versions": dict(self.origin.versions),
                 }
             )
 
@@ -113,17 +122,40 @@ class RunFolder:
         table = self._manifest() or {}
         if name not in table:
             self._write_manifest({**table, name: value})
-        elif table[name] != value:
-            raise RunFolderError(
-                f"{self.path} was begun with other {name} ({_short(table[name])}, now {_short(value)}): give another "
-                "folder with --out, or delete this one"
-            )
+        elif _compared(name, table[name]) != _compared(name, value):
+            why = f"was begun with other {name} ({_short(table[name])}, now {_short(value)})"
+            if name == "data" and table[name].get("key") != value.get("key"):
+                why = (
+                    "was begun with another private key, so nobody can tell whether the data changed (it lies as data.key "
+                    "beside the silos' private folders: see privacy.silos)"
+                )
+            raise RunFolderError(f"{self.path} {why}: give another folder with --out, or delete this one")
 
     def took(self, seconds: float) -> None:
         """Add a command that took so many seconds; a resumed run need not agree with it."""
         table = self._manifest() or {}
         took = Took(**table.get("took", {})).and_now(seconds)
         self._write_manifest({**table, "took": took.to_table()})
+
+    def working(self) -> None:
+        """Write down, once, that this command makes something here: before it does, so that a killed one is known too."""
+        if not self._worked:
+            self._worked = True
+            self.seal.open()
+            if not (self.path / "experiment.toml").exists():
+                write_file(self.path / "experiment.toml", experiment_toml(self._experiment, self.path))
+            self._note_command(None)
+
+    def _note_command(self, ended: str | None) -> None:
+        """Write down this command in run.json, and which cells were made by which code where that was not the same."""
+        table = self._manifest() or {}
+        earlier = table.get("commands", [])
+        told = {"command": self.origin.command, "versions": dict(self.origin.versions)}
+        # The last entry is this command's own from when it began to work.
+        before = earlier if ended is None else earlier[:-1]
+        table["commands"] = [*before, {**told, "started": self._entered, "ended": ended}]
+        table["made_by"] = mixed(read_stamps(self.path, self._experiment).items())
+        self._write_manifest({name: value for name, value in table.items() if value is not None})
 
     def _write_manifest(self, table: Mapping[str, Any]) -> None:
         write_file(self.path / "run.json", json.dumps(table, indent=2) + "\n")
@@ -134,7 +166,9 @@ class RunFolder:
 
     def fail(self, key: CellKey, reason: str) -> None:
         """Write down that a cell's teaching ended without a lesson, and why, in counts."""
+        self.working()
         write_file(self.path / "cells" / key.name / "failed.json", json.dumps({"failed": reason}) + "\n")
+        self.seal.note([self.path / "cells" / key.name])
 
     def keep_parts(self, names: Sequence[str] | None) -> None:
         """Write down which cells are finished, where only parts of the experiment were asked for; None for all of it."""
@@ -146,16 +180,19 @@ class RunFolder:
 
     def messages(self, key: CellKey) -> "MessageLog":
         """Open the log of what leaves silos in one cell; what an earlier, killed run wrote there is replaced."""
-        return MessageLog(self.path / "cells" / key.name / "messages.jsonl", self._experiment.privacy.record_originals)
+        self.working()
+        file = self.path / "cells" / key.name / "messages.jsonl"
+        return MessageLog(file, self._experiment.privacy.record_originals, self.origin.clock)
 
-    def finish(self, cell: Cell, lesson: Lesson, closeness: Sequence[Closeness], original: bool) -> None:
+    def finish(self, cell: Cell, lesson: Lesson, closeness: Sequence[Closeness], original: bool, made: Stamp) -> None:
         """Write a cell's lesson, closeness and outcome. The lesson of an `original` cell is private, and left out by default."""
         folder = self.path / "cells" / cell.key.name
         if not original or self._experiment.privacy.record_originals:
             write_file(folder / "lesson.json", lesson.to_json())
         if closeness:
             write_file(folder / "closeness.csv", evidence.to_csv(closeness))
-        write_file(folder / "cell.json", json.dumps(cell.to_table()) + "\n")
+        write_file(folder / "cell.json", json.dumps({**cell.to_table(), "made": made.to_table()}) + "\n")
+        self.seal.note([folder])
 
     def write_results(self, result: Result) -> None:
         """Write results.json and results.csv."""
@@ -177,30 +214,6 @@ class RunFolder:
             writer.writeheader()
             writer.writerows(rows)
             write_file(self.path / "closeness.csv", table.getvalue())
-
-
-class MessageLog:
-    """The log of what left silos in one cell: one JSON line per reply, written before the student sees it."""
-
-    def __init__(self, path: Path, record_originals: bool) -> None:
-        self._path = path
-        self._record_originals = record_originals
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
-
-    def __call__(self, request: Request, reply: Reply) -> None:
-        """Append one reply and its request."""
-        told = reply.model_dump(mode="json")
-        if isinstance(request, RequestOriginals) and isinstance(reply, ReplyExamples) and not self._record_originals:
-            told["examples"] = []
-            told["withheld"] = len(reply.examples)
-        line = {
-            "bytes": len(reply.model_dump_json().encode()),
-            "request": request.model_dump(mode="json"),
-            "reply": told,
-        }
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def read_cell(folder: Path, key: CellKey) -> Cell | None:
@@ -254,16 +267,9 @@ def read_audit(file: Path) -> tuple[dict[str, Any], list[ArmAudit]]:
         raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package (with its commit, from a checkout) and of what it computes with."""
-    found = {"python": sys.version.split()[0], "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    commit = own_commit()
-    return found if commit is None else {**found, "commit": commit}
+def _compared(name: str, value: Any) -> Any:
+    """What a resumed run must agree with: of data not where it was read from, since the file may have been moved."""
+    return {k: v for k, v in value.items() if k != "source"} if name == "data" and isinstance(value, dict) else value
 
 
 def _short(value: object) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_test
 from social_learning.errors import ConfigError, RunFolderError
-from social_learning.experiment import default_folder, examine, facts, pool_for
+from social_learning.experiment import default_folder, examine, facts, pool_for, silos_folder
 from social_learning.files import write_file
 from social_learning.models.base import Usage
 from social_learning.models.pool import Load, ModelPool
@@ -22,6 +22,7 @@ from social_learning.models.registry import load_model
 from social_learning.outcome import result_of
 from social_learning.preflight import check_models, check_settings
 from social_learning.progress import Unwatched, Watch
+from social_learning.provenance import Origin
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder
 from social_learning.report import write_report
@@ -56,6 +57,7 @@ def learn(
     data: Path | None = None,
     load: Load = load_model,
     watch: Watch | None = None,
+    origin: Origin | None = None,
 ) -> Result:
     """Run an experiment with teachers of their own, or the rest of it, and write its run folder; arguments as for `run`.
 
@@ -74,12 +76,12 @@ def learn(
         check_settings(arm, corpus.task)
     path = out or default_folder(experiment)
     with ExitStack() as stack:
-        folder = stack.enter_context(RunFolder(path, experiment))
+        folder = stack.enter_context(RunFolder(path, experiment, origin or Origin("social_learning.remote.learn")))
         folder.begin()
-        told = facts(corpus)
-        folder.depends_on("data", {name: told[name] for name in ("source", "test_examples", "sha256")})
+        told = facts(corpus, silos_folder(experiment))
+        folder.depends_on("data", {name: fact for name, fact in told.items() if name != "train_examples"})
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
-        log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl")))
+        log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl", folder.origin.clock)))
         setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)
         plan = list(cells_of(experiment))
         finished = {key: cell for _, key in plan if (cell := folder.finished(key))}
@@ -105,6 +107,7 @@ def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
     model = setting.models.get(arm.student.model, "student", arm.student.options())
     setting.folder.depends_on(f"student's model of {arm.name}", model.identity)
 
+    begun = setting.folder.origin.now()
     started = time.perf_counter()
     rounds = RemoteRounds(
         Place(setting.run, key.name, key.repeat),
@@ -126,7 +129,8 @@ def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
     # What teachers' models computed is known to their owners only.
     cell = Cell(key, evaluation, Usage(), answered - used, between - started, ended - between)
     write_attendance(setting.folder.path, key, rounds.attendance)
-    setting.folder.finish(cell, lesson, [], original=False)
+    made = setting.folder.origin.stamp(begun, {"student": model.identity})
+    setting.folder.finish(cell, lesson, [], original=False, made=made)
     return cell
 
 

@@ -9,9 +9,6 @@ from social_learning.student import AnswerMode
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
-REACHING = {"key_env", "key_header", "concurrency", "timeout", "deadline", "prices"}
-"""Settings of an endpoint that cannot change what it answers."""
-
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -44,7 +44,7 @@ def main() -> None:
     """
     code: Literal[1, 2, 3, 130]
     try:
-        app()
+        app(obj=sys.argv)
         return
     except SocialLearningError as error:
         code = 2 if isinstance(error, UserError) else 3 if isinstance(error, BudgetError) else 1

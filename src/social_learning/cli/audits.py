@@ -10,10 +10,12 @@ from rich.console import Console
 from social_learning.audit import audit as run_audit
 from social_learning.audit_plan import Plan
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
+from social_learning.cli.typed import origin
 from social_learning.config import load_experiment
 from social_learning.errors import AuditError, ConfigError
 from social_learning.experiment import default_folder
 from social_learning.live import Live
+from social_learning.manifest import changed_files, manifest_hash
 from social_learning.privacy.canaries import KINDS, CanaryKind
 from social_learning.report import show_audit
 
@@ -43,13 +45,18 @@ def audit(  # noqa: PLR0913  # one for each option
     folder = out or default_folder(experiment)
     try:
         with Live(Console(stderr=True)) as live:
-            result = run_audit(experiment, plan, folder, data=data, watch=live)
+            result = run_audit(experiment, plan, folder, data=data, watch=live, origin=origin())
     except AuditError:
         # What there is to see says why.
         if not as_json:
             show_audit(folder, plan.name, Console())
         raise
+    changed = changed_files(folder)
     if as_json:
-        typer.echo(json.dumps(result.to_table()))
+        made = {"manifest": manifest_hash(folder), "changed": [change.to_table() for change in changed]}
+        typer.echo(json.dumps({**result.to_table(), **made}))
     else:
         show_audit(folder, plan.name, Console())
+    for change in changed:
+        typer.echo(f"warning: {change.line}", err=True)
+    typer.echo(f"manifest SHA-256: {manifest_hash(folder)}", err=True)

@@ -3,6 +3,7 @@
 import importlib.resources
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +12,19 @@ from rich.console import Console
 from rich.table import Table
 
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
+from social_learning.cli.typed import origin
 from social_learning.config import Experiment, cells_of, load_experiment
 from social_learning.dry_run import Estimate, dry_run
 from social_learning.endpoints import is_remote, models_of, price_remarks
 from social_learning.experiment import run as run_experiment
 from social_learning.live import Live
+from social_learning.manifest import Change, changed_files, manifest_hash
 from social_learning.models.base import Usage
 from social_learning.remote import learn, socket_carrier
 from social_learning.report import load_result, show_result, write_report
 from social_learning.report.attendance import attendance_lines
+from social_learning.report.load import load_manifest
+from social_learning.report.made import mixed_line
 from social_learning.report.numbers import price
 from social_learning.results import Result
 from social_learning.work import known_sum
@@ -64,25 +69,41 @@ def report(
 ) -> None:
     """Show a finished run's table again, and write its report anew."""
     result = load_result(folder)
+    changed = changed_files(folder)
     write_report(folder, result)
-    _show(result, as_json)
+    _show(result, as_json, changed)
+    _tell_made(folder, load_manifest(folder).experiment, changed)
 
 
 def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: bool) -> Result:
+    made = origin()
     with Live(Console(stderr=True)) as live:
         if experiment.remote is None:
-            result = run_experiment(experiment, out, data=data, watch=live)
+            result = run_experiment(experiment, out, data=data, watch=live, origin=made)
         else:
-            result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live)
-    _show(result, as_json)
+            result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live, origin=made)
+    changed = changed_files(Path(result.run))
+    _show(result, as_json, changed)
+    _tell_made(Path(result.run), experiment, changed)
     for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
         typer.echo(line, err=True)
     return result
 
 
-def _show(result: Result, as_json: bool) -> None:
+def _tell_made(folder: Path, experiment: Experiment, changed: Sequence[Change]) -> None:
+    """Say on stderr what was edited, which cells other code made, and the manifest's own hash."""
+    mixed = mixed_line(folder, experiment)
+    for line in (*(change.line for change in changed), *([mixed] if mixed else [])):
+        typer.echo(f"warning: {line}", err=True)
+    hash = manifest_hash(folder)
+    if hash:
+        typer.echo(f"manifest SHA-256: {hash}", err=True)
+
+
+def _show(result: Result, as_json: bool, changed: Sequence[Change]) -> None:
     if as_json:
-        typer.echo(json.dumps(result.to_table()))
+        made = {"manifest": manifest_hash(Path(result.run)), "changed": [change.to_table() for change in changed]}
+        typer.echo(json.dumps({**result.to_table(), **made}))
     else:
         show_result(result, Console())
 

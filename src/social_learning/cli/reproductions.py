@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, SetOption, with_max_cost
+from social_learning.cli.typed import origin
 from social_learning.endpoints import load_models
 from social_learning.errors import AuditError, ConfigError
 from social_learning.live import Live
@@ -88,7 +89,7 @@ def reproduce(  # noqa: PLR0913  # one for each option
         if dry:
             expected = forecast(request, out, data=data, watch=live)
         else:
-            outcome = run_reproduction(request, out, data=data, watch=live)
+            outcome = run_reproduction(request, out, data=data, watch=live, origin=origin())
     if dry and as_json:
         typer.echo(json.dumps(expected.to_table()))
     elif dry:
@@ -101,9 +102,12 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
     """Show what there is; raises AuditError where an audit failed, as `audit` does."""
     if as_json:
         told = {view.table.name: [record(row) for row in view.rows] for view in outcome.views}
-        typer.echo(json.dumps({"root": str(outcome.root), "tables": told, "remarks": list(outcome.remarks)}))
+        remarks, changed = list(outcome.remarks), list(outcome.changed)
+        typer.echo(json.dumps({"root": str(outcome.root), "tables": told, "remarks": remarks, "changed": changed}))
     else:
         show_outcome(outcome, Console())
+    for line in outcome.changed:
+        typer.echo(f"warning: {line}", err=True)
     if outcome.remarks:
         raise AuditError("; ".join(outcome.remarks))
 

@@ -9,6 +9,7 @@ from flwr.serverapp import Grid, ServerApp
 from social_learning.config import cells_of, load_experiment
 from social_learning.errors import ConfigError
 from social_learning.flower.carrier import GridCarrier, find_teachers
+from social_learning.manifest import changed_files
 from social_learning.remote import learn
 from social_learning.report.attendance import attendance_lines
 
@@ -30,6 +31,8 @@ def main(grid: Grid, context: Context) -> None:
     result = learn(experiment, carrier, Path(_setting(config, "out")), data=Path(data) if data else None)
     for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
         print(line, flush=True)  # noqa: T201  # the same
+    for change in changed_files(Path(result.run)):
+        print(f"warning: {change.line}", flush=True)  # noqa: T201  # the same
 
 
 def _setting(config: Mapping[str, object], name: str) -> str:

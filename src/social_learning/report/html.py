@@ -9,9 +9,11 @@ from markupsafe import Markup
 
 from social_learning.errors import RunFolderError
 from social_learning.files import write_file
+from social_learning.manifest import renew
 from social_learning.report import numbers, words
 from social_learning.report.evidence import privacy_of
 from social_learning.report.load import load_manifest, load_result
+from social_learning.report.made import changed_lines
 from social_learning.report.view import page_of
 from social_learning.report.visible import marked, visible
 from social_learning.results import Result
@@ -24,7 +26,11 @@ def write_report(folder: Path, result: Result) -> Path:
     are missing or damaged are told in the report.
     """
     page = page_of(folder, result)
-    return write_page(folder / "report.html", "report.html.j2", page=page, privacy=page.privacy)
+    path = write_page(
+        folder / "report.html", "report.html.j2", page=page, privacy=page.privacy, changed=page.made.changed
+    )
+    renew(folder, path.name)
+    return path
 
 
 def write_audit_report(folder: Path) -> Path:
@@ -40,7 +46,10 @@ def write_audit_report(folder: Path) -> Path:
     experiment = manifest.experiment
     task = experiment.task if isinstance(experiment.task, str) else experiment.task.name
     privacy = privacy_of(folder, experiment, task, result)
-    return write_page(folder / "audit.html", "audit.html.j2", name=experiment.name, task=task, privacy=privacy)
+    values = {"name": experiment.name, "task": task, "privacy": privacy, "changed": changed_lines(folder)}
+    path = write_page(folder / "audit.html", "audit.html.j2", **values)
+    renew(folder, path.name)
+    return path
 
 
 def owner_page(experiment: str, teacher: str, pairs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from social_learning.config import DRAWN, Arm, Experiment, Method, cells_of
 from social_learning.errors import ConfigError, DataError
+from social_learning.experiment_file import settings_as_toml
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
 from social_learning.report import numbers
@@ -15,8 +16,8 @@ from social_learning.report.attendance import attendance_lines
 from social_learning.report.evidence import PrivacyView, privacy_of
 from social_learning.report.leaving import ArmLog, arm_log, shortened, sources_of
 from social_learning.report.load import Manifest, load_manifest
+from social_learning.report.made import MadeView, made_view
 from social_learning.report.plot import Plot, plot_of
-from social_learning.report.settings import as_toml
 from social_learning.report.verdict import LESSONS, verdict_of
 from social_learning.results import ArmResult, CellKey, Result
 from social_learning.task import Task
@@ -97,6 +98,7 @@ class Page:
     data: Mapping[str, Any]
     versions: Mapping[str, Any]
     others: Mapping[str, Any]
+    made: MadeView
 
     @property
     def priced(self) -> bool:
@@ -137,11 +139,12 @@ def page_of(folder: Path, result: Result) -> Page:
         silent=tuple(name for name in dict.fromkeys(arm.name for arm in result.arms) if name not in asked),
         attendance=tuple(attendance_lines(folder, [key for _, key in cells_of(manifest.experiment)])),
         costs=tuple(_cost(arm) for arm in result.arms),
-        settings=as_toml(manifest.settings),
+        settings=settings_as_toml(manifest.settings),
         fingerprint=str(facts.pop("fingerprint", "")),
         data=_table(facts.pop("data", {})),
         versions=_table(facts.pop("versions", {})),
-        others=_table(facts),
+        others=_table({name: fact for name, fact in facts.items() if name not in ("commands", "made_by")}),
+        made=made_view(folder, manifest.experiment),
     )
 
 

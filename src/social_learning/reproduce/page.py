@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from social_learning.provenance import Took
+from social_learning.provenance import Stamp, Took
 from social_learning.report.curves import Chart, Series, chart_of
 from social_learning.report.html import write_page as write
 from social_learning.reproduce import words
 from social_learning.reproduce.compare import Row, View
+from social_learning.reproduce.made import changed_runs, mixed_runs
 from social_learning.reproduce.paper import MODEL
 
 HUES = 5
@@ -64,8 +65,8 @@ class Section:
         return any(row.points for part in self.parts for row in part.rows)
 
 
-def write_page(root: Path, views: Sequence[View], took: Took) -> Path:
-    """Write `reproduce.html` below `root`, and return its path."""
+def write_page(root: Path, views: Sequence[View], took: Took, made: Stamp) -> Path:
+    """Write `reproduce.html` below `root`, and return its path; `made` says by what it is put together."""
     reports = sorted(path for name in ("report", "audit") for path in root.glob(f"*/{name}.html"))
     return write(
         root / "reproduce.html",
@@ -75,6 +76,9 @@ def write_page(root: Path, views: Sequence[View], took: Took) -> Path:
         facts=_facts(views),
         sections=[_section(view) for view in views],
         took=words.took(took),
+        made=words.made(made),
+        changed=changed_runs(root, views),
+        mixed=list(dict.fromkeys(line for view in views for line in mixed_runs(root, view))),
         reports=[
             {"link": path.relative_to(root).as_posix(), "name": f"{path.parent.name} ({path.stem})"} for path in reports
         ],

@@ -4,8 +4,6 @@ One experiment per task holds the arms of all tables, so that the run folder of 
 whose teachers have another model, has an experiment of its own. Which tables are asked for decides what is done of them.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from social_learning.audit_plan import Plan
-from social_learning.config import Experiment, cells_of, parse_experiment
+from social_learning.config import Experiment, cells_of, digits_of, parse_experiment
 from social_learning.errors import ConfigError
 from social_learning.privacy.canaries import CanaryKind
 from social_learning.reproduce.paper import AUDITED, SHOTS, TASKS
 from social_learning.reproduce.tables import TABLES, Line, Recipe, Table
 from social_learning.results import CellKey
-from social_learning.settings import DEFAULT_MODEL, REACHING, BudgetTable
+from social_learning.settings import DEFAULT_MODEL
 from social_learning.tasks import BUILT_IN
 from social_learning.tasks.gsm8k import FORMAT_NOTE
 from social_learning.toml_files import apply_override, nearest
@@ -120,11 +118,8 @@ def default_root(request: Request) -> Path:
 
 def fingerprint_of(request: Request) -> str:
     """Return eight hex digits over what all run folders of a request have in common, and decides an outcome."""
-    experiment = experiment_for(request, TASKS[0])
-    settings = experiment.model_copy(update={"budget": BudgetTable()}).model_dump(
-        mode="json", exclude={"name": True, "task": True, "models": {"__all__": REACHING}}
-    )
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    settings = experiment_for(request, TASKS[0]).deciding
+    return digits_of({name: value for name, value in settings.items() if name != "task"})
 
 
 def parts_of(request: Request, root: Path) -> list[Part]:

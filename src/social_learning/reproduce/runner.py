@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from social_learning.audit import audit, prepare
@@ -16,7 +16,9 @@ from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.preflight import check
 from social_learning.progress import Unwatched, Watch
+from social_learning.provenance import Origin, Stamp
 from social_learning.reproduce.compare import View, view_of
+from social_learning.reproduce.made import changed_runs
 from social_learning.reproduce.page import write_page
 from social_learning.reproduce.plan import (
     Part,
@@ -35,11 +37,14 @@ from social_learning.reproduce.write import read_request, read_took, write_table
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command came to: the folder, the tables asked for, and in `remarks` which audits failed, and why."""
+    """What a command came to: the folder, the tables asked for, and in `remarks` which audits failed, and why. `changed` says
+    what somebody edited in the run folders that the tables were read from.
+    """
 
     root: Path
     views: tuple[View, ...]
     remarks: tuple[str, ...]
+    changed: tuple[str, ...] = ()
 
 
 def reproduce(
@@ -50,17 +55,19 @@ def reproduce(
     load: Load = load_model,
     watch: Watch | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    origin: Origin | None = None,
 ) -> Outcome:
     """Run the tables that are asked for, or the rest of them, and write them down.
 
     `root` is the folder of all run folders (default: `runs/reproduce-MODEL-FINGERPRINT`), `data` the folder of the tasks'
-    data, `load` makes models, `clock` tells seconds. Cells and trials that the folders hold are not done again, whichever
-    table they were done for, and calls that the caches hold are not made again. The tables are written anew after each run
-    folder.
+    data, `load` makes models, `clock` tells seconds, and `origin` says which command this is. Cells and trials that the
+    folders hold are not done again, whichever table they were done for, and calls that the caches hold are not made again.
+    The tables are written anew after each run folder.
 
     Raises a UserError before any model call where the request or the data do not fit together.
     """
-    began = clock()
+    began, origin = clock(), origin or Origin("social_learning.reproduce.reproduce")
+    started = origin.now()
     root, parts = planned(request, root, data)
     before, to_do = read_took(root), any(_left(part) for part in parts)
 
@@ -78,9 +85,9 @@ def reproduce(
         for part in parts:
             _load(part, models)
         for part in parts:
-            remarks += _do(part, models, whole, data)
-            views = write_all(request, root)
-    return Outcome(root, tuple(views), tuple(remarks))
+            remarks += _do(part, models, whole, data, origin)
+            views = write_all(request, root, origin.stamp(started, {}))
+    return Outcome(root, tuple(views), tuple(remarks), tuple(changed_runs(root, views)))
 
 
 def _loader(parts: Sequence[Part], load: Load, ledger: Path) -> Load:
@@ -103,19 +110,22 @@ def planned(request: Request, root: Path | None, data: Path | None) -> tuple[Pat
     return root, parts
 
 
-def write_all(request: Request, root: Path) -> list[View]:
-    """Write the tables that are asked for, and return them; the page also shows those that earlier commands asked for."""
+def write_all(request: Request, root: Path, made: Stamp) -> list[View]:
+    """Write the tables that are asked for, and return them; the page also shows those that earlier commands asked for.
+
+    `made` says by what they are put together.
+    """
     views = {table.name: view_of(request, root, table) for table in tables_of(request)}
     took = read_took(root)
     for view in views.values():
-        write_table(root, view, took)
+        write_table(root, view, took, made)
     earlier = {
         name: view_of(before, root, table)
         for name, table in TABLES.items()
         if name not in views and (before := read_request(root, table))
     }
     together = {**views, **earlier}
-    write_page(root, [together[name] for name in TABLES if name in together], took)
+    write_page(root, [together[name] for name in TABLES if name in together], took, made)
     return list(views.values())
 
 
@@ -133,18 +143,20 @@ def _left(part: Part) -> set[str]:
     return {key.arm for key in cells_left(part)} | {arm.name for plan in part.audits for arm in arms_left(part, plan)}
 
 
-def _do(part: Part, models: ModelPool, whole: Whole, data: Path | None) -> list[str]:
+def _do(part: Part, models: ModelPool, whole: Whole, data: Path | None, origin: Origin) -> list[str]:
     """Do one part; returns which of its audits failed, and why."""
     remarks = []
     with whole.stage():
         left = cells_left(part)
         if left:
             floor = [key for key in part.cells if key.arm == part.experiment.compare_with]
-            run(part.experiment, part.folder, data=data, watch=whole, models=models, cells={*left, *floor})
+            cells = {*left, *floor}
+            run(part.experiment, part.folder, data=data, watch=whole, models=models, cells=cells, origin=origin)
     for plan in part.audits:
         with whole.stage():
             try:
-                audit(part.experiment, plan, part.folder, data=data, watch=whole, models=models, arms=part.audited)
+                only = replace(plan, only=part.audited)
+                audit(part.experiment, only, part.folder, data=data, watch=whole, models=models, origin=origin)
             except AuditError as error:
                 remarks.append(f"{part.task}, {plan.canaries}: {error}")
     return remarks

@@ -1,7 +1,7 @@
 """Words: how figures and what is to be said about them read, in the terminal, in Markdown and on the page alike."""
 
 from social_learning.models.registry import is_fake
-from social_learning.provenance import Took
+from social_learning.provenance import Stamp, Took
 from social_learning.report import numbers
 from social_learning.report.words import PERMUTATION, STAND_IN, TEST
 from social_learning.reproduce.compare import Figure, Row, View
@@ -147,6 +147,11 @@ def took(took: Took) -> list[str]:
     return [
         f"{numbers.duration(took.seconds)} in {numbers.count(took.commands, 'command')} for all tables of this folder{peak}"
     ]
+
+
+def made(stamp: Stamp) -> dict[str, str]:
+    """Return how a page was put together: the command, the code, and from when to when."""
+    return {"command": stamp.command, "code": stamp.code, "started": stamp.started, "ended": stamp.ended}
 
 
 def heading(measure: Measure) -> str:

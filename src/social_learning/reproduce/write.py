@@ -11,10 +11,10 @@ from typing import Any
 from social_learning.errors import RunFolderError
 from social_learning.evaluation import FAILURES
 from social_learning.files import read_json, write_file
-from social_learning.provenance import Took
-from social_learning.records import versions
+from social_learning.provenance import Stamp, Took
 from social_learning.reproduce import words
 from social_learning.reproduce.compare import Figure, Row, View
+from social_learning.reproduce.made import runs_of
 from social_learning.reproduce.plan import Request
 from social_learning.reproduce.tables import Table
 
@@ -22,8 +22,8 @@ TESTED = ("points (95 %)", "p", "p, permutation")
 """Headings of how a line compares with the one that it is tested against."""
 
 
-def write_table(root: Path, view: View, took: Took) -> None:
-    """Write `tableN.csv`, `tableN.json` and `tableN.md` below `root`, each whole or not at all."""
+def write_table(root: Path, view: View, took: Took, made: Stamp) -> None:
+    """Write `tableN.csv`, `tableN.json` and `tableN.md` below `root`, each whole or not at all; `made` says what put it together."""
     name, records = view.table.name, [record(row) for row in view.rows]
     table = {
         "table": name,
@@ -31,7 +31,8 @@ def write_table(root: Path, view: View, took: Took) -> None:
         "measure": view.table.measure,
         **view.facts,
         "request": asdict(view.request),
-        "versions": versions(),
+        "made": made.to_table(),
+        "runs": runs_of(root, view),
         "took": took.to_table(),
         "rows": records,
     }

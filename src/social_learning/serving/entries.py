@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from social_learning.chain import START, line_of
 from social_learning.errors import MessageError, ServingError
 from social_learning.messages import (
     Enquiry,
@@ -21,10 +23,8 @@ from social_learning.messages import (
     reply_from_json,
     to_json,
 )
+from social_learning.provenance import iso
 from social_learning.serving.policy import Sent
-
-START = "0" * 64
-"""What the first line's hash is chained to."""
 
 REQUEST_BYTES = 4096
 """The longest request that is written down; of a longer one only its kind and length are."""
@@ -33,15 +33,27 @@ TRIED: frozenset[str] = frozenset(("cannot", "failed", "too_large"))
 """Refusals before which the model may have worked: each counts as a request."""
 
 
+def written(seconds: float) -> str:
+    """Return a time in seconds since 1970 as entries hold it: ISO 8601, UTC."""
+    return iso(datetime.fromtimestamp(seconds, UTC))
+
+
+def _seconds(value: object) -> object:
+    """Read a time as it is written; older entries hold seconds since 1970 themselves."""
+    return datetime.fromisoformat(value).timestamp() if isinstance(value, str) and value.endswith("Z") else value
+
+
+Time = Annotated[float, Field(ge=0, lt=253_402_300_800), BeforeValidator(_seconds), PlainSerializer(written)]
+"""Seconds since 1970, until the year 9999; in a line, and as plain values, ISO 8601 in UTC."""
+
+
 class Entry(BaseModel):
-    """One line of an outbox. `reply` is the reply's JSON exactly as it left; None for a refusal. `time` is in seconds since 1970,
-    until the year 9999.
-    """
+    """One line of an outbox. `reply` is the reply's JSON exactly as it left; None for a refusal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     number: Annotated[int, Field(ge=0)]
-    time: Annotated[float, Field(ge=0, lt=253_402_300_800)]
+    time: Time
     run: str
     id: str
     repeat: int
@@ -83,12 +95,6 @@ class Entry(BaseModel):
         if isinstance(reply, ReplyVote):
             return Sent(requests=1, votes=1)
         return Sent(requests=int(self.refused in TRIED))
-
-
-def line_of(table: dict[str, Any]) -> tuple[bytes, str]:
-    """The one line that may stand for these values, and its hash."""
-    hash = hashlib.sha256(json.dumps(table).encode()).hexdigest()
-    return json.dumps({**table, "hash": hash}).encode() + b"\n", hash
 
 
 def request_hash(enquiry: Enquiry) -> str:

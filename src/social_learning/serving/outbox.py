@@ -17,9 +17,10 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from social_learning.chain import START, line_of
 from social_learning.errors import MessageError, ServingError
 from social_learning.messages import Enquiry, Refusal, Reply, to_json
-from social_learning.serving.entries import START, TRIED, Entry, entries, line_of, request_hash, told
+from social_learning.serving.entries import TRIED, Entry, entries, request_hash, told, written
 from social_learning.serving.policy import Sent
 
 REFUSALS_KEPT = 10_000
@@ -123,7 +124,7 @@ class Outbox:
             return
         table: dict[str, Any] = {
             "number": self._number,
-            "time": time,
+            "time": written(time),
             "run": enquiry.run,
             "id": enquiry.id,
             "repeat": enquiry.repeat,

@@ -1,6 +1,7 @@
 """The reply log: every response that was accepted, and how each round ended, so that no teacher is asked twice.
 
-replies.jsonl   {"teacher", "id", "response"} for a response, as it came in; {"cell", "round", "missing"} for a round's end
+replies.jsonl   {"time", "teacher", "id", "response"} for a response, as it came in, and when (ISO 8601, UTC);
+                {"time", "cell", "round", "missing"} for a round's end
 
 A response is written when it comes, so that it outlives this process, and is safe on disk before it has any effect. A round that
 has ended is replayed as it was, with the same teachers missing; of one that has not, only those teachers are asked that have not
@@ -14,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from social_learning.errors import RunFolderError
+from social_learning.provenance import Clock, iso, utc_now
 
 
 class ReplyLog:
     """The reply log of one run. Raises RunFolderError where the file is damaged; a last line that was cut off goes."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, clock: Clock = utc_now) -> None:
+        self._path, self._clock = path, clock
         self._offsets: dict[tuple[str, str], int] = {}
         self._ended: dict[tuple[str, int], dict[str, str]] = {}
         path.touch()
@@ -82,6 +84,7 @@ class ReplyLog:
 
     def _write(self, table: dict[str, Any]) -> None:
         offset = self._stream.tell()
+        table = {"time": iso(self._clock()), **table}
         self._stream.write(json.dumps(table).encode() + b"\n")
         self._stream.flush()
         self._note(table, offset)
