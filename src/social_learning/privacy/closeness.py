@@ -5,7 +5,7 @@ counts. The one exception is `closest_pair`, which is for the silo's owner alone
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,10 +59,10 @@ def measure(
     Raises EvaluationError where a verbatim row is not recognised, or where none stands in a prompt: then the measurement
     is broken, and says nothing.
     """
-    found = []
+    found: list[Closeness] = []
     shown: dict[tuple[str, str], list[Example]] = {}
     for departure in departures:
-        origin, teacher = departure.origin, departure.teacher
+        origin, teacher, first = departure.origin, departure.teacher, len(found)
         rows = shown.get((teacher, origin.prompt)) or _shown(origin)
         shown[teacher, origin.prompt] = rows
         if not rows:
@@ -81,6 +81,7 @@ def measure(
         found.append(closeness(departure.item, origin, teacher, "left"))
         found.append(control)
         found.append(closeness(floor, origin, teacher, "public"))
+        found[first:] = [replace(one, message=departure.message, item=departure.number) for one in found[first:]]
     return found
 
 
