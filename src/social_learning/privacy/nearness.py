@@ -100,11 +100,16 @@ class Reach:
         return (not item.copy, not self.near_copy(item), item.distance, -item.run, -shared_items(item))
 
 
+def line_of(public: int) -> int:
+    """Return the place, from the nearest, of the public text that items are counted beyond."""
+    return math.ceil(public / ONE_IN)
+
+
 def _compared(left: Sequence[float], public: Sequence[float]) -> Compared:
     best = abs(max(left))
     if not public:
         return Compared(len(left), 0, best, None, None, 0, 1.0, 1.0)
-    place = math.ceil(len(public) / ONE_IN)
+    place = line_of(len(public))
     line = sorted(public, reverse=True)[place - 1]
     beyond = sum(value > line for value in left)
     return Compared(
