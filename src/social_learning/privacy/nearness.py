@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from scipy.stats import hypergeom
-
 from social_learning.privacy.detectors import KINDS
 from social_learning.privacy.evidence import Closeness
 
@@ -129,4 +127,6 @@ def chance_of(beyond: int, left: int, public: int, place: int) -> float:
 
     That is: among the first `beyond + place - 1` of all, fewer than `place` are public.
     """
+    from scipy.stats import hypergeom  # takes a second, which only reports with evidence should take
+
     return float(hypergeom.cdf(place - 1, left + public, public, beyond + place - 1))
