@@ -48,10 +48,16 @@ class NearText:
     """
 
     told: str
-    place: str
+    line: str
+    file: str
     cell: str
     message: int
     item: int
+
+    @property
+    def place(self) -> str:
+        """Where its numbers are."""
+        return f"{self.line} of {self.file}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,7 @@ def _text(trace: Trace) -> NearText:
     told += "a copy, " if item.copy else ""
     told += f"distance {item.distance:.2f}, {numbers.count(item.run, 'word')} in a row"
     told += f", shares {_and(shared)} with the silo" if shared else ""
-    return NearText(told, f"{trace.place} of {trace.file}", key.name, item.message, item.item)
+    return NearText(told, trace.place, trace.file, key.name, item.message, item.item)
 
 
 def _scale(trace: Trace, arm: ArmTraces, by_owners: bool) -> str:
