@@ -122,6 +122,20 @@ def test_the_page_loads_without_a_complaint_and_runs_nothing(report: Path, tmp_p
     assert "<img" not in seen.stdout
 
 
+def test_the_link_at_the_top_leads_to_the_message(report: Path, tmp_path: Path) -> None:
+    """Followed in a real browser, it is unfolded and in sight. Asked by a script, in a copy that lets one run."""
+    page = tmp_path / "page.html"
+    allowed = re.sub(r"<meta http-equiv=.*", "", report.read_text())
+    page.write_text(
+        allowed + "<script>const link = document.querySelector('#nearest a'); link.click(); setTimeout(() => {"
+        "const found = document.querySelector(':target'), box = found.getBoundingClientRect();"
+        "const shown = document.querySelector('#nearest pre').textContent === found.textContent;"
+        "document.title = `${box.height > 0 && scrollY > 0} ${box.top > -2 && box.top < innerHeight} ${shown}` }, 100)</script>"
+    )
+    seen = browse(tmp_path / "profile", page, "--dump-dom", "--virtual-time-budget=2000")
+    assert "<title>true true true</title>" in seen.stdout
+
+
 def test_a_script_would_be_refused_and_told(report: Path, tmp_path: Path) -> None:
     """The control for the test above: what it looks for in the log does appear there."""
     page = tmp_path / "page.html"

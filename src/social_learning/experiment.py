@@ -12,6 +12,7 @@ from typing import Any
 from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.data_key import data_key, keyed_digest
+from social_learning.departures import Departures
 from social_learning.endpoints import loader
 from social_learning.errors import TeachingError
 from social_learning.evaluation import Evaluation, evaluate
@@ -116,8 +117,10 @@ def teach_and_test(
     """Do one cell: split the data into silos, teach, test, measure what left, and write it all down."""
     task, name = corpus.task, key.name
     silos = silos_for(experiment, arm, corpus, key.repeat)
-    left: list[Departure] = []
-    teachers = {silo.name: teacher_for(experiment, arm, silo, models, key.repeat, left.append) for silo in silos}
+    departures = Departures(folder.messages(key))
+    teachers = {
+        silo.name: teacher_for(experiment, arm, silo, models, key.repeat, departures.departed) for silo in silos
+    }
     student_model = models.get(arm.student.model, "student", arm.student.options())
     teacher_model = models.get(arm.teachers.model, silos[0].name, arm.teachers.options())
     identities = {"teachers": teacher_model.identity, "student": student_model.identity}
@@ -129,7 +132,7 @@ def teach_and_test(
     lesson = drive(
         teaching,
         teachers,
-        folder.messages(key),
+        departures.sent,
         lambda kind, n, of: watch.step(f"{name}: teachers, {kind}", n, of),
         models.together,
     )
@@ -139,8 +142,7 @@ def teach_and_test(
     answered, ended = models.usage(), time.perf_counter()
 
     cell = Cell(key, evaluation, taught - used, answered - taught, between - started, ended - between)
-    # Teachers work side by side; within one of them the order is fixed.
-    left.sort(key=lambda departure: departure.teacher)
+    left = departures.placed
     closeness = measure(left, corpus.test, task.instruction, generator(experiment.seed, "controls", name))
     owners.keep(name, {silo.name: closest_pair([d for d in left if d.teacher == silo.name]) for silo in silos})
     folder.finish(cell, lesson, closeness, arm.method == "original", folder.origin.stamp(begun, identities))

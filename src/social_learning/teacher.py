@@ -41,11 +41,17 @@ INSTRUCTION_TOKENS = 192
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """An item that left a silo, with what it is measured against: the private text its model was shown, and the silo."""
+    """An item that left a silo, with what it is measured against: the private text its model was shown, and the silo.
+
+    `message` is the line of the message log that it is in, `number` which item of this message it is; both count from 1, and
+    are 0 as long as they are not known.
+    """
 
     teacher: str
     item: Example | str = field(repr=False)
     origin: Origin = field(repr=False)
+    message: int = 0
+    number: int = 0
 
 
 class Teacher:

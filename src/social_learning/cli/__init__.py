@@ -6,6 +6,7 @@ from typing import Literal
 import typer
 
 from social_learning.cli.audits import audit
+from social_learning.cli.evidence import evidence
 from social_learning.cli.experiments import demo, report, run
 from social_learning.cli.lessons import ask, export
 from social_learning.cli.models import doctor
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+outbox.command()(evidence)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 

@@ -5,7 +5,7 @@ counts. The one exception is `closest_pair`, which is for the silo's owner alone
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,15 +54,15 @@ def measure(
 
     *Verbatim*: one of the private examples that stand in the prompt which the item was written after, at random, as if it
     had been sent. *Public*: for an example, one of `public` at random, held against the same private text; for an
-    instruction the hand-written one, where there is one.
+    instruction the hand-written one, where there is one. Without `public` there may be none.
 
     Raises EvaluationError where a verbatim row is not recognised, or where none stands in a prompt: then the measurement
     is broken, and says nothing.
     """
-    found = []
+    found: list[Closeness] = []
     shown: dict[tuple[str, str], list[Example]] = {}
     for departure in departures:
-        origin, teacher = departure.origin, departure.teacher
+        origin, teacher, first = departure.origin, departure.teacher, len(found)
         rows = shown.get((teacher, origin.prompt)) or _shown(origin)
         shown[teacher, origin.prompt] = rows
         if not rows:
@@ -70,7 +70,7 @@ def measure(
                 f"no row of {teacher!r} stands word for word in what its model was shown: closeness cannot be measured"
             )
         row = rows[int(rng.integers(len(rows)))]
-        floor: Example | str = public[int(rng.integers(len(public)))]
+        floor: Example | str | None = public[int(rng.integers(len(public)))] if public else None
         if isinstance(departure.item, str) and instruction:
             floor = instruction
         control = closeness(row, origin, teacher, "verbatim")
@@ -80,7 +80,9 @@ def measure(
             )
         found.append(closeness(departure.item, origin, teacher, "left"))
         found.append(control)
-        found.append(closeness(floor, origin, teacher, "public"))
+        if floor is not None:
+            found.append(closeness(floor, origin, teacher, "public"))
+        found[first:] = [replace(one, message=departure.message, item=departure.number) for one in found[first:]]
     return found
 
 

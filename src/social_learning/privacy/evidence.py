@@ -23,7 +23,8 @@ class Closeness:
     `copy`: a verbatim copy as the guard `no_copies` defines it. `distance` in [0, 1]: from the private text that the
     item was written after (arXiv 2312.11441, appendix D), the least of both forms where that is label first. `run`:
     the longest run of words that some private text holds too. `names` to `links`: how many of the silo's such items are
-    in it.
+    in it. `message` and `item` say where it is: the line of the cell's message log, and which item of that message, both from
+    1; a control has the place of the item that it is measured beside. Both are 0 where that was not written down.
     """
 
     teacher: str
@@ -35,6 +36,8 @@ class Closeness:
     numbers: int = 0
     emails: int = 0
     links: int = 0
+    message: int = 0
+    item: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +108,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _item(row: dict[str, str]) -> Closeness:
     group: Group = GROUPS[GROUPS.index(row["group"])]  # an unknown group raises ValueError
     counts = {kind: int(row[kind]) for kind in KINDS}
-    return Closeness(row["teacher"], group, row["copy"] == "1", float(row["distance"]), int(row["run"]), **counts)
+    place = {name: int(row.get(name) or 0) for name in ("message", "item")}  # older files have no places
+    return Closeness(
+        row["teacher"], group, row["copy"] == "1", float(row["distance"]), int(row["run"]), **counts, **place
+    )

@@ -10,13 +10,15 @@ from typing import Any
 from social_learning.config import Arm, Experiment
 from social_learning.errors import RunFolderError
 from social_learning.files import read_json
-from social_learning.privacy.evidence import Closeness, Summary
+from social_learning.privacy.evidence import GROUPS, Closeness, Summary, by_teacher
 from social_learning.privacy.paper import DISTANCE, FIRSTS, MEAN_RANK, REFERENCES, TRIALS
 from social_learning.privacy.trials import ArmAudit
-from social_learning.records import read_audit, read_closeness
+from social_learning.records import read_audit
 from social_learning.report import numbers
+from social_learning.report.nearest import Nearest, limits_of_measure, nearest_of
+from social_learning.report.traces import Traces, traces_of
 from social_learning.report.verdict import audit_verdict
-from social_learning.results import CellKey, Result
+from social_learning.results import Result
 
 BINS = 20
 HEIGHT = 90
@@ -100,11 +102,17 @@ class AuditView:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyView:
-    """The privacy page: closeness of what left, all teachers together and each one, distances, and audits."""
+    """The privacy page: closeness of what left, all teachers together and each one, distances, and audits. `nearest` is the verdict
+    on what left, None where no run is finished. `served`: teachers are not in this process, and their owners measure.
+    """
 
     closeness: tuple[ClosenessRow, ...]
     distances: tuple[Histogram, ...]
     audits: tuple[AuditView, ...]
+    nearest: Nearest | None
+    limits: str
+    served: bool
+    asked: bool
 
     @property
     def together(self) -> list[ClosenessRow]:
@@ -129,11 +137,35 @@ class PrivacyView:
 def privacy_of(folder: Path, experiment: Experiment, task: str, result: Result | None) -> PrivacyView:
     """Collect the privacy evidence of a run folder; `result` is None where no run is finished in it."""
     arms = {arm.name: arm for arm in experiment.resolved_arms()}
+    traces = traces_of(folder, experiment)
+    rows = rows_by_owners(traces, task) if traces.owners else closeness_rows(folder, arms, task)
     return PrivacyView(
-        closeness=tuple(closeness_rows(folder, arms, task)) if result else (),
-        distances=tuple(distances(folder, result)) if result else (),
+        closeness=tuple(rows) if result else (),
+        distances=tuple(distances(traces)) if result else (),
         audits=tuple(audits(folder, arms, task, result)),
+        nearest=nearest_of(traces, uses_fakes(experiment)) if result else None,
+        limits=limits_of_measure(),
+        served=experiment.remote is not None,
+        asked=any(arm.drawn for arm in arms.values()),
     )
+
+
+def uses_fakes(experiment: Experiment) -> bool:
+    """Whether teachers' models are fakes, as far as the student knows: those of served teachers are their owners' matter."""
+    arms = [arm for arm in experiment.resolved_arms() if arm.drawn and experiment.remote is None]
+    return any(arm.teachers.model.startswith("fake:") for arm in arms)
+
+
+def rows_by_owners(traces: Traces, task: str) -> list[ClosenessRow]:
+    """Return the closeness table of what owners handed over."""
+    return [
+        _closeness_row(
+            {"name": arm.arm.name, "shots": arm.shots, "group": group, "teacher": who, **summary.to_table()}, None, task
+        )
+        for arm in traces.arms
+        for group in GROUPS
+        for who, summary in by_teacher(arm.items, group).items()
+    ]
 
 
 def closeness_rows(folder: Path, arms: Mapping[str, Arm], task: str) -> list[ClosenessRow]:
@@ -158,15 +190,9 @@ def _closeness_row(row: Mapping[str, Any], arm: Arm | None, task: str) -> Closen
     return ClosenessRow(row["name"], row["shots"], row["group"], row["teacher"], summary, paper)
 
 
-def distances(folder: Path, result: Result) -> list[Histogram]:
+def distances(traces: Traces) -> list[Histogram]:
     """Return the distribution of distances of each arm that let something out, beside its public control."""
-    found = []
-    for arm in result.arms:
-        keys = [CellKey(arm.name, arm.shots, repeat) for repeat in range(arm.repeats)]
-        items = [item for key in keys for item in read_closeness(folder, key)]
-        if items:
-            found.append(_distances(numbers.label(arm.name, arm.shots), items))
-    return found
+    return [_distances(numbers.label(arm.arm.name, arm.shots), arm.items) for arm in traces.arms if arm.left]
 
 
 def _distances(label: str, items: Sequence[Closeness]) -> Histogram:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,7 @@ from social_learning.messages import (
     Request,
     RequestVote,
 )
+from social_learning.records import read_failure
 from social_learning.results import CellKey
 from social_learning.task import Example, Task
 
@@ -54,11 +55,21 @@ class LogLine(BaseModel):
         withheld = reply.pop("withheld", 0)
         return cls.model_validate({**table, "withheld": withheld})
 
+    @property
+    def texts(self) -> int:
+        """How many texts left with it: examples, those withheld too, or an instruction."""
+        if isinstance(self.reply, ReplyExamples):
+            return len(self.reply.examples) + self.withheld
+        return int(isinstance(self.reply, ReplyInstruction) and self.reply.instruction is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A reply as it is shown: `texts` is what left, `remark` what there is to say where nothing can be shown."""
+    """A reply as it is shown: `number` is its line in the log, `texts` is what left, `remark` what there is to say where nothing
+    can be shown.
+    """
 
+    number: int
     round: int
     teacher: str
     kind: str
@@ -71,11 +82,15 @@ class Message:
 
 @dataclass(slots=True)
 class CellLog:
-    """The log of one cell: the messages shown, and how many there are. `file` is relative to the run folder."""
+    """The log of one cell: the messages shown, and how many there are. `file` is relative to the run folder. `failed` says why
+    the cell has no lesson, where it has none; `linked`: the page links to one of its messages.
+    """
 
     key: CellKey
     file: str
     missing: bool
+    failed: str | None = None
+    linked: bool = False
     total: int = 0
     damaged: list[int] = field(default_factory=list)
     shown: list[Message] = field(default_factory=list)
@@ -97,6 +112,11 @@ class ArmLog:
     discarded: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def linked(self) -> bool:
+        """Whether the page links to one of these messages."""
+        return any(cell.linked for cell in self.cells)
 
     @property
     def kept_back(self) -> dict[str, Counter[str]]:
@@ -124,21 +144,32 @@ class ArmLog:
             self.dropped[guard.guard] += guard.dropped
 
 
-def arm_log(folder: Path, arm: str, keys: Sequence[CellKey], task: Task | None) -> ArmLog:
-    """Read the logs of one arm's cells, in order; the first SHOWN messages of them are kept."""
+def arm_log(
+    folder: Path,
+    arm: str,
+    keys: Sequence[CellKey],
+    task: Task | None,
+    linked: Collection[tuple[str, int]] = (),
+) -> ArmLog:
+    """Read the logs of one arm's cells, in order; the first SHOWN messages of them are kept, and all that are `linked`, which
+    are pairs of a cell's name and a line.
+    """
     log, left = ArmLog(arm), SHOWN
     for key in keys:
-        path = folder / "cells" / key.name / "messages.jsonl"
-        cell = CellLog(key, str(path.relative_to(folder)), missing=not path.is_file())
-        for number, line in _lines(path):
+        path = message_file(folder, key)
+        failed = None if (path.parent / "cell.json").is_file() else read_failure(folder, key)
+        cell = CellLog(key, str(path.relative_to(folder)), not path.is_file() and failed is None, failed)
+        for number, line in log_lines(path):
             cell.total += 1
             if line is None:
                 cell.damaged.append(number)
                 continue
             log.count(line)
-            if left:
-                cell.shown.append(_message(line, task))
-                left -= 1
+            wanted = (key.name, number) in linked
+            cell.linked |= wanted
+            if left or wanted:
+                cell.shown.append(_message(number, line, task))
+                left -= bool(left)
         log.cells.append(cell)
     return log
 
@@ -163,7 +194,19 @@ def sources_of(lesson: Lesson) -> list[str]:
     ]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, LogLine | None]]:
+def text_at(file: Path, message: int, item: int, task: Task | None) -> str | None:
+    """Return one text of a log; None where it is not there, or withheld."""
+    line = next((line for number, line in log_lines(file) if number == message), None)
+    texts = [] if line is None else _content(line, task)[0]
+    return shortened(texts[item - 1], LONGEST) if 0 < item <= len(texts) else None
+
+
+def message_file(folder: Path, key: CellKey) -> Path:
+    """Return where the log of a cell lies in a run folder."""
+    return folder / "cells" / key.name / "messages.jsonl"
+
+
+def log_lines(path: Path) -> Iterator[tuple[int, LogLine | None]]:
     """The lines of a log with their numbers; None for a damaged one, nothing for a log that is not there."""
     if not path.is_file():
         return
@@ -175,10 +218,11 @@ def _lines(path: Path) -> Iterator[tuple[int, LogLine | None]]:
                 yield number, None
 
 
-def _message(line: LogLine, task: Task | None) -> Message:
+def _message(number: int, line: LogLine, task: Task | None) -> Message:
     texts, remark = _content(line, task)
     reply = line.reply
     return Message(
+        number=number,
         round=reply.round,
         teacher=reply.teacher,
         kind=line.request.kind,

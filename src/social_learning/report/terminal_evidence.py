@@ -9,13 +9,30 @@ from rich.table import Table
 from rich.text import Text
 
 from social_learning.report import numbers
-from social_learning.report.evidence import AuditView, ClosenessRow, audits, closeness_rows
+from social_learning.report.evidence import AuditView, ClosenessRow, audits, closeness_rows, uses_fakes
 from social_learning.report.load import load_manifest, load_result
+from social_learning.report.nearest import nearest_of
+from social_learning.report.traces import traces_of
 from social_learning.report.visible import visible
 
 
+def show_nearest(folder: Path, console: Console) -> None:
+    """Print the verdict on privacy: what came nearest to private text, where it is, and what that means. No text is printed."""
+    experiment = load_manifest(folder).experiment
+    nearest = nearest_of(traces_of(folder, experiment), uses_fakes(experiment))
+    console.print()
+    console.print(Text(nearest.headline, style="bold red" if nearest.alarm else "bold"))
+    for text in nearest.texts:
+        where = f"message {text.message} of {text.cell}" if text.message else text.cell
+        console.print(Text(visible(f"  {text.told} ({where})")))
+    for sentence in (*nearest.arms, nearest.meaning, *nearest.notes):
+        console.print(Text(visible(sentence)))
+
+
 def show_closeness(folder: Path, task: str, console: Console) -> None:
-    """Print how close what left the silos is to them, with both controls; nothing where nothing left."""
+    """Print the verdict on privacy, and how close what left the silos is to them, with both controls."""
+    if (folder / "run.json").is_file():
+        show_nearest(folder, console)
     if not (folder / "closeness.json").is_file():
         return
     arms = {arm.name: arm for arm in load_manifest(folder).experiment.resolved_arms()}

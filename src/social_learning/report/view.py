@@ -11,13 +11,16 @@ from social_learning.errors import ConfigError, DataError
 from social_learning.experiment_file import settings_as_toml
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
+from social_learning.records import read_failure
 from social_learning.report import numbers
 from social_learning.report.attendance import attendance_lines
 from social_learning.report.evidence import PrivacyView, privacy_of
-from social_learning.report.leaving import ArmLog, arm_log, shortened, sources_of
+from social_learning.report.leaving import ArmLog, arm_log, shortened, sources_of, text_at
 from social_learning.report.load import Manifest, load_manifest
 from social_learning.report.made import MadeView, made_view
+from social_learning.report.nearest import NearText
 from social_learning.report.plot import Plot, plot_of
+from social_learning.report.traces import asked_cells
 from social_learning.report.verdict import LESSONS, verdict_of
 from social_learning.results import ArmResult, CellKey, Result
 from social_learning.task import Task
@@ -90,6 +93,8 @@ class Page:
     lessons: tuple[LessonView, ...]
     logs: tuple[ArmLog, ...]
     privacy: PrivacyView
+    first: tuple[tuple[NearText, str | None], ...]
+    unfinished: tuple[str, ...]
     silent: tuple[str, ...]
     attendance: tuple[str, ...]
     costs: tuple[CostRow, ...]
@@ -122,7 +127,14 @@ def page_of(folder: Path, result: Result) -> Page:
     arms = {arm.name: arm for arm in manifest.experiment.resolved_arms()}
     task = task_of(manifest.experiment)
     facts = dict(manifest.facts)
-    asked = [name for name in dict.fromkeys(arm.name for arm in result.arms) if _asks(arms.get(name))]
+    names = list(
+        dict.fromkeys([*(arm.name for arm in result.arms), *_ended_without_lesson(folder, manifest.experiment)])
+    )
+    asked = [name for name in names if _asks(arms.get(name))]
+    privacy = privacy_of(folder, manifest.experiment, result.task, result)
+    texts, rows = (privacy.nearest.texts, privacy.nearest.rows) if privacy.nearest else ((), ())
+    linked = {(text.cell, text.message) for text in (*texts, *(row.text for row in rows))}
+    cells = [key for _, key in asked_cells(folder, manifest.experiment)]
     return Page(
         name=result.experiment,
         task=result.task,
@@ -134,9 +146,11 @@ def page_of(folder: Path, result: Result) -> Page:
         plot=plot_of(result),
         rows=tuple(_row(result, arm, arms) for arm in result.arms),
         lessons=tuple(_lessons(folder, result, arms, manifest.experiment)),
-        logs=tuple(arm_log(folder, name, _keys(result, name), task) for name in asked),
-        privacy=privacy_of(folder, manifest.experiment, result.task, result),
-        silent=tuple(name for name in dict.fromkeys(arm.name for arm in result.arms) if name not in asked),
+        logs=tuple(arm_log(folder, name, _keys(cells, name), task, linked) for name in asked),
+        privacy=privacy,
+        first=tuple((text, _text_of(folder, text, task)) for text in texts),
+        unfinished=tuple(_unfinished(folder, manifest.experiment)),
+        silent=tuple(name for name in names if name not in asked),
         attendance=tuple(attendance_lines(folder, [key for _, key in cells_of(manifest.experiment)])),
         costs=tuple(_cost(arm) for arm in result.arms),
         settings=settings_as_toml(manifest.settings),
@@ -170,10 +184,34 @@ def _asks(arm: Arm | None) -> bool:
     return arm is None or arm.method in DRAWN
 
 
-def _keys(result: Result, name: str) -> list[CellKey]:
+def _keys(cells: Sequence[CellKey], name: str) -> list[CellKey]:
     """The cells of an arm: repeat by repeat, so that the first one is shown whole."""
-    keys = [CellKey(name, arm.shots, r) for arm in result.arms if arm.name == name for r in range(arm.repeats)]
-    return sorted(keys, key=lambda key: (key.repeat, key.shots))
+    return sorted([key for key in cells if key.arm == name], key=lambda key: (key.repeat, key.shots))
+
+
+def _text_of(folder: Path, text: NearText, task: Task | None) -> str | None:
+    return text_at(folder / "cells" / text.cell / "messages.jsonl", text.message, text.item, task)
+
+
+def _failures(folder: Path, experiment: Experiment) -> dict[CellKey, str]:
+    """Why cells have no lesson, where their teaching ended without one."""
+    keys = [key for _, key in cells_of(experiment) if not (folder / "cells" / key.name / "cell.json").is_file()]
+    return {key: reason for key in keys if (reason := read_failure(folder, key)) is not None}
+
+
+def _ended_without_lesson(folder: Path, experiment: Experiment) -> list[str]:
+    return [key.arm for key in _failures(folder, experiment)]
+
+
+def _unfinished(folder: Path, experiment: Experiment) -> list[str]:
+    """Say which parts of the experiment this report is not of."""
+    plan = [key for _, key in cells_of(experiment)]
+    failed = _failures(folder, experiment)
+    done = sum((folder / "cells" / key.name / "cell.json").is_file() for key in plan)
+    told = [f"{key.name} ended without a lesson: {reason}" for key, reason in failed.items()]
+    if done + len(failed) < len(plan):
+        told.append(f"This is a part of the experiment: {done} of its {len(plan)} cells are finished.")
+    return told
 
 
 def _facts(manifest: Manifest, result: Result, arms: Sequence[Arm]) -> dict[str, str]:
@@ -226,8 +264,10 @@ def _lessons(folder: Path, result: Result, arms: Mapping[str, Arm], experiment: 
 def _lesson(
     folder: Path, arm: ArmResult, method: Method | None, experiment: Experiment, shown_first: bool
 ) -> LessonView:
-    """The lesson of an arm's first repeat."""
-    name = f"cells/{CellKey(arm.name, arm.shots, 0).name}/lesson.json"
+    """The lesson of an arm's first finished repeat."""
+    keys = [CellKey(arm.name, arm.shots, repeat) for repeat in range(experiment.repeats)]
+    key = next((key for key in keys if (folder / "cells" / key.name / "cell.json").is_file()), keys[0])
+    name = f"cells/{key.name}/lesson.json"
     prompt, sources, note, warning = "", [], "", ""
     if (folder / name).is_file():
         try:
