@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from scipy.stats import t, ttest_ind_from_stats
 
-LEVEL = 0.05
+from social_learning.statistics import SIGNIFICANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _welch(arm: Measured, base: Measured) -> Difference:
     )
     error = (errors[0] ** 2 + errors[1] ** 2) ** 0.5
     freedom = error**4 / sum(e**4 / (one.repeats - 1) for e, one in zip(errors, (arm, base), strict=True))
-    margin = float(t.ppf(1 - LEVEL / 2, freedom)) * error
+    margin = float(t.ppf(1 - SIGNIFICANT / 2, freedom)) * error
     return Difference(found, max(-1.0, found - margin), min(1.0, found + margin), float(result.pvalue))
 
 
@@ -75,6 +75,6 @@ def _against_one(arm: Measured, base: Measured) -> Difference:
     if not error:
         return Difference(found)
     freedom = repeated.repeats - 1
-    margin = float(t.ppf(1 - LEVEL / 2, freedom)) * error
+    margin = float(t.ppf(1 - SIGNIFICANT / 2, freedom)) * error
     p_value = float(2 * t.sf(abs(found) / error, freedom))
     return Difference(found, max(-1.0, found - margin), min(1.0, found + margin), p_value)

@@ -1,8 +1,9 @@
 """Lines: what a run or a reproduced table measured, line by line, each with its test.
 
-A reproduce root holds tableN.json, and below it a run folder for each task. A run folder alone has
-results.json instead of a table. Means and standard errors are those of these files, and the test is
-that of `legacy`.
+A reproduce root holds tableN.json, and below it a run folder for each task. Where that has the
+outcomes row by row (cells/*/cell.json), lines are computed from these, with the paired test. Where
+it has not, means and standard errors are those of tableN.json, and the test is that of `legacy`. A
+run folder alone has results.json instead of a table.
 """
 
 import json
@@ -11,10 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from results.legacy import LEVEL, Difference, Measured, compare
+from results.legacy import Difference, Measured, compare
+from social_learning.report.load import load_result
+from social_learning.reproduce.compare import Figure, Row, view_of
 from social_learning.reproduce.paper import ACCURACY
+from social_learning.reproduce.plan import Request
 from social_learning.reproduce.tables import TABLES
-from social_learning.statistics import exact_p_value
+from social_learning.results import ArmResult
+from social_learning.statistics import SIGNIFICANT, Paired, holm, permutation_p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,15 @@ class Line:
     @property
     def star(self) -> str:
         """A star where the corrected p is below 0.05."""
-        return "*" if self.p_holm is not None and self.p_holm < LEVEL else ""
+        return "*" if self.p_holm is not None and self.p_holm < SIGNIFICANT else ""
 
 
 def lines_of(root: Path, table: str, task: str) -> list[Line]:
     """Return the lines of one task in a table that a reproduce root holds."""
+    if rows_kept(root / task):
+        request = Request.from_table(_table(root, table)["request"])
+        rows_anew = view_of(request, root, TABLES[table]).rows
+        return [_paired_line(row, row.ours) for row in rows_anew if row.task == task and row.ours]
     rows = [row for row in _table(root, table)["rows"] if row["task"] == task and row["value"] is not None]
     against = {line.label: line.against for line in TABLES[table].lines}
     return with_tests(
@@ -70,6 +79,9 @@ def lines_of_run(folder: Path, against: Mapping[str, str] | None = None, table: 
     `against` says which arm each arm is compared with, by default all others with the one that the run compares with; `table` is
     where the paper's figures come from.
     """
+    if rows_kept(folder) and against is None:
+        run = load_result(folder)
+        return [_paired_arm(arm, run.compared_with) for arm in run.arms]
     result = json.loads((folder / "results.json").read_text())
     base = result["compared_with"]
     against = against or {arm["name"]: base for arm in result["arms"] if arm["name"] != base}
@@ -110,7 +122,7 @@ def with_tests(lines: Sequence[Line]) -> list[Line]:
         else replace(
             line,
             difference=compare(line.measured, base.measured),
-            permutation=exact_p_value(_graded(line.measured), _graded(base.measured)),
+            permutation=permutation_p_value(_graded(line.measured), _graded(base.measured)),
         )
         for line, base in pairs
     ]
@@ -118,15 +130,39 @@ def with_tests(lines: Sequence[Line]) -> list[Line]:
     return [replace(line, p_holm=p) for line, p in zip(compared, corrected, strict=True)]
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Return p corrected for how many there are (Holm, 1979), in the same order; None stays None, and does not count."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for done, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - done) * p))
-        corrected[place] = largest
-    return corrected
+def _paired_line(row: Row, ours: Figure) -> Line:
+    """A line of a table whose cells are there."""
+    return Line(
+        task=row.task,
+        name=row.line.label,
+        shots=row.shots,
+        measured=Measured(ours.value / 100, _share(ours.stderr), ours.repeats, ours.rows),
+        unread=sum(ours.failures.values()),
+        against=row.line.against,
+        paper=_share(row.paper.value) if row.paper else None,
+        difference=_difference(ours.paired),
+        p_holm=ours.p_holm,
+        permutation=ours.permutation_p,
+    )
+
+
+def _paired_arm(arm: ArmResult, base: str) -> Line:
+    """An arm of a run whose cells are there."""
+    return Line(
+        task=arm.task,
+        name=arm.name,
+        shots=arm.shots,
+        measured=Measured(arm.accuracy, arm.stderr, arm.repeats, arm.test_rows),
+        unread=arm.failed,
+        against=None if arm.name == base else base,
+        difference=_difference(arm.paired),
+        p_holm=arm.p_holm,
+        permutation=arm.permutation_p,
+    )
+
+
+def _difference(pair: Paired | None) -> Difference | None:
+    return None if pair is None else Difference(pair.difference, pair.low, pair.high, pair.p_value)
 
 
 def _base(lines: Sequence[Line], line: Line) -> Line | None:

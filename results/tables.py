@@ -116,7 +116,6 @@ def _compared(lines: Sequence[Line]) -> str:
             str(line.shots or ""),
             _accuracy(line),
             _difference(line.difference),
-            p_value(line.difference.p_value if line.difference else None),
             p_value(line.p_holm) + line.star,
             p_value(line.permutation),
             "" if line.paper is None else f"{100 * line.paper:.1f}",
@@ -130,7 +129,6 @@ def _compared(lines: Sequence[Line]) -> str:
         "accuracy, %",
         "difference (95 %)",
         "p",
-        "p, Holm",
         "p, permutation",
         "paper",
         "repeats × rows",
@@ -178,7 +176,15 @@ def facts(folder: str) -> str:
     for file in sorted((RESULTS / folder).rglob("audit.json")):
         audit = json.loads(file.read_text())
         lines.append(f"- `{file.relative_to(RESULTS / folder)}`: written by commit `{audit['commit'][:7]}`")
+    if [*(RESULTS / folder).rglob("results.json"), *(RESULTS / folder).glob("table*.json")]:
+        lines.append(f"- test of differences: {_TESTS[rows_kept(RESULTS / folder)]}")
     return "\n".join(lines) + "\n"
+
+
+_TESTS = {
+    True: "paired, by row and repeat (cells/)",
+    False: "over repeats (Welch's t-test, or Student's where one side was measured once): outcomes row by row were not kept",
+}
 
 
 def _made_by(versions: dict[str, str]) -> str:

@@ -18,8 +18,10 @@ import click
 from social_learning.audit_plan import Plan
 from social_learning.config import load_experiment
 from social_learning.errors import ConfigError
+from social_learning.reproduce.compare import view_of
 from social_learning.reproduce.plan import Request, experiment_for, folder_of
 from social_learning.reproduce.tables import TABLES
+from social_learning.reproduce.write import record
 
 with warnings.catch_warnings():
     # Typer's own use of Click, which the program's user does not see either.
@@ -52,6 +54,7 @@ def faults(results: Path, not_kept: frozenset[str] = frozenset()) -> list[str]:
         *_empty(results, not_kept),
         *_unlike(results),
         *(fault for file in sorted(results.rglob("table*.json")) for fault in _table_faults(results, file)),
+        *(fault for file in sorted(results.rglob("table*.json")) for fault in _computed_anew(results, file)),
         *(fault for root in _roots(results) for fault in _command_faults(results, root)),
         *_without_command(results),
     ]
@@ -135,6 +138,18 @@ def _table_faults(results: Path, file: Path) -> Iterator[str]:
             found = next((a for a in arms if (a["name"], a["shots"]) == (arm, row["shots"])), None)
             if found is None or not _same(row, found):
                 yield f"{where}: {row['line']} at {row['shots']} shots is not what {folder.name}/results.json says"
+
+
+def _computed_anew(results: Path, file: Path) -> Iterator[str]:
+    """Figures of a table that are not what the outcomes row by row say, where its runs kept these."""
+    table = json.loads(file.read_text())
+    if table["measure"] != "accuracy":
+        return
+    kept = {row["task"] for folder, _, row in _rows(table, file.parent) if any(folder.glob("cells/*/cell.json"))}
+    view = view_of(Request.from_table(table["request"]), file.parent, TABLES[table["table"]])
+    anew = [record(row) for row in view.rows if row.task in kept]
+    if anew != [row for row in table["rows"] if row["task"] in kept]:
+        yield f"{file.relative_to(results)}: not what the cells of its runs say"
 
 
 def _same(row: Mapping[str, Any], arm: Mapping[str, Any]) -> bool:

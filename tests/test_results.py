@@ -7,13 +7,25 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
 from results import tables
-from results.legacy import Measured, compare
-from results.lines import Line, holm, with_tests
-from social_learning.config import load_experiment
+from results.legacy import Difference, Measured, compare
+from results.lines import Line, lines_of, lines_of_run, with_tests
+from social_learning.config import cells_of, load_experiment
+from social_learning.evaluation import Evaluation, Outcome
+from social_learning.files import write_file
+from social_learning.models.base import Usage
+from social_learning.provenance import Took
+from social_learning.records import RunFolder
+from social_learning.reproduce.compare import view_of
+from social_learning.reproduce.plan import Request, experiment_for
+from social_learning.reproduce.tables import TABLES
+from social_learning.reproduce.write import write_table
+from social_learning.results import Cell, graded
+from social_learning.statistics import paired
 from tests.results_folder import faults, typed_by_hand
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,6 +150,55 @@ def test_what_is_wrong_with_results_is_found(harm: Callable[[Path], None], told:
     assert told in "\n".join(faults(results, NOT_KEPT))
 
 
+# Runs whose outcomes row by row were kept
+
+
+def test_tables_of_kept_outcomes_are_computed_from_these(tmp_path: Path) -> None:
+    root, request = tmp_path / "reproduced" / "kept", Request(("table1",), tasks=("phone_messages",), repeats=3)
+    cells = _kept(root, request)
+    found = {(line.name, line.shots): line for line in lines_of(root, "table1", "phone_messages")}
+    line = found["generated", 8]
+    ours, theirs = ([graded([cell]) for cell in cells if cell.key.arm == arm and cell.key.shots == 8] for arm in ARMS)
+    pair = paired(ours, theirs)
+    assert line.difference == Difference(pair.difference, pair.low, pair.high, pair.p_value)
+    assert line.measured.accuracy == pytest.approx(sum(map(sum, ours)) / 60)
+    assert line.p_holm is not None
+    assert line.p_holm >= (pair.p_value or 0)
+    assert not any("cells" in fault for fault in faults(tmp_path))
+    cell = root / "phone_messages/cells/generated-n8-r0/cell.json"
+    cell.write_text(json.dumps({**json.loads(cell.read_text()), "outcomes": 20 * "w"}))
+    assert "reproduced/kept/table1.json: not what the cells of its runs say" in faults(tmp_path)
+
+
+def test_arms_of_a_run_that_kept_outcomes_have_the_paired_test(tmp_path: Path) -> None:
+    cells = _kept(tmp_path, Request(("table1",), tasks=("phone_messages",), repeats=3))
+    lines = lines_of_run(tmp_path / "phone_messages")
+    line = next(line for line in lines if (line.name, line.shots) == ("original", 4))
+    ours = [graded([cell]) for cell in cells if cell.key.arm == "original" and cell.key.shots == 4]
+    floor = [graded([cell]) for cell in cells if cell.key.arm == "zero-shot"]
+    pair = paired(ours, floor)
+    assert line.difference == Difference(pair.difference, pair.low, pair.high, pair.p_value)
+    assert next(line for line in lines if line.name == "zero-shot").difference is None
+
+
+ARMS = ("generated", "original")
+
+
+def _kept(root: Path, request: Request) -> list[Cell]:
+    """Write a reproduce root with outcomes of 20 rows drawn at random, one folder for each cell, and its table."""
+    experiment, rng = experiment_for(request, "phone_messages"), np.random.default_rng(7)
+    folder, cells = root / "phone_messages", []
+    with RunFolder(folder, experiment) as run:
+        run.begin()
+    for arm, key in cells_of(experiment):
+        share = {"zero-shot": 0.3, "generated": 0.8}.get(arm.name, 0.5)
+        outcomes: list[Outcome] = ["correct" if draw < share else "wrong" for draw in rng.random(20)]
+        cells.append(Cell(key, Evaluation(tuple(outcomes)), Usage(), Usage(), 0.0, 0.0))
+        write_file(folder / "cells" / key.name / "cell.json", json.dumps(cells[-1].to_table()))
+    write_table(root, view_of(request, root, TABLES["table1"]), Took())
+    return cells
+
+
 # Runs whose outcomes row by row were not kept
 
 
@@ -183,10 +244,6 @@ def test_lines_are_compared_at_the_same_shots_and_corrected_together() -> None:
     assert (eight.difference.difference, sixteen.difference.difference) == pytest.approx((0.2, 0.02))
     assert eight.p_holm == pytest.approx(2 * (eight.difference.p_value or 0))
     assert (eight.star, sixteen.star) == ("*", "")
-
-
-def test_holm() -> None:
-    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
 
 
 def _measured(shares: list[float]) -> Measured:
