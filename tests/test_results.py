@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from results import tables
+from results.keep import keep
 from results.legacy import Difference, Measured, compare
 from results.lines import Line, lines_of, lines_of_run, with_tests
 from social_learning.config import cells_of, load_experiment
@@ -168,6 +169,36 @@ def test_tables_of_kept_outcomes_are_computed_from_these(tmp_path: Path) -> None
     cell = root / "phone_messages/cells/generated-n8-r0/cell.json"
     cell.write_text(json.dumps({**json.loads(cell.read_text()), "outcomes": 20 * "w"}))
     assert "reproduced/kept/table1.json: not what the cells of its runs say" in faults(tmp_path)
+
+
+def test_what_is_kept_of_a_reproduce_root_has_no_text_and_no_fault(tmp_path: Path) -> None:
+    root, request = tmp_path / "root", Request(("table1",), tasks=("phone_messages",), repeats=3)
+    _kept(root, request)
+    for private in ("lesson.json", "messages.jsonl"):
+        write_file(root / "phone_messages/cells/generated-n8-r0" / private, '"SECRET"')
+    write_file(root / "phone_messages/report.html", "SECRET")
+    folder = tmp_path / "results" / "reproduced" / "kept"
+    write_file(folder / "README.md", "social-learning reproduce table1 --tasks phone_messages --repeats 3\n")
+    write_file(folder / "table12.json", "{}")
+    keep(root, folder)
+    assert faults(tmp_path / "results") == []
+    kept = [file for file in folder.rglob("*") if file.is_file()]
+    assert {file.name for file in kept} == {
+        "README.md",
+        "table1.json",
+        "table1.csv",
+        "run.json",
+        "experiment.toml",
+        "cell.json",
+    }
+    assert not any("SECRET" in file.read_text() for file in kept)
+
+
+def test_a_folder_is_left_alone_where_there_is_nothing_to_keep(tmp_path: Path) -> None:
+    write_file(tmp_path / "kept" / "table1.json", "{}")
+    with pytest.raises(FileNotFoundError, match="holds no run"):
+        keep(tmp_path / "nothing", tmp_path / "kept")
+    assert (tmp_path / "kept" / "table1.json").exists()
 
 
 def test_arms_of_a_run_that_kept_outcomes_have_the_paired_test(tmp_path: Path) -> None:
