@@ -1,9 +1,9 @@
 """Commands on the paper's tables: reproduce."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -65,26 +65,24 @@ def reproduce(  # noqa: PLR0913  # one for each option
     ] = False,
 ) -> None:
     """Run the paper's tables with a model, or finish them, and show them beside the paper's own figures."""
-    wanted = list(TABLES) if "all" in tables else tables
+    options: dict[str, Any] = {
+        "tables": tables,
+        "model": model,
+        "teacher_model": teacher_model,
+        "test_rows": test_rows,
+        "repeats": repeats,
+        "tasks": tasks,
+        "recipe": recipe,
+        "canaries": canaries,
+        "trials": trials,
+        "references": references,
+        "models": models,
+        "max_cost": max_cost,
+        "override": override,
+    }
     if "all" in tables and teacher_model is None:
-        wanted.remove("table10")
         typer.echo("table10 is left out: it needs --teacher-model", err=True)
-    tables_of_models, budget = load_models(models) if models else ({}, {})
-    request = Request(
-        tables=tuple(dict.fromkeys(wanted)),
-        model=model,
-        teacher_model=teacher_model,
-        tasks=tuple(dict.fromkeys(name for part in tasks or [] for name in part.split(",") if name)),
-        test_rows=test_rows,
-        repeats=repeats,
-        recipes=_chosen("--recipe", recipe, [name for _, name in RECIPES]),
-        canaries=_chosen("--canaries", canaries, KINDS),
-        trials=trials,
-        references=references,
-        overrides=tuple(with_max_cost(override, max_cost)),
-        models=tables_of_models,
-        budget=budget,
-    )
+    request = request_of(options)
     with Live(Console(stderr=True)) as live:
         if dry:
             expected = forecast(request, out, data=data, watch=live)
@@ -96,6 +94,30 @@ def reproduce(  # noqa: PLR0913  # one for each option
         show_forecast(expected, Console())
     else:
         _tell(outcome, as_json)
+
+
+def request_of(options: Mapping[str, Any]) -> Request:
+    """Return what `reproduce` is asked for with these options, by the names of its parameters. Raises ConfigError."""
+    tables: list[str] = options["tables"]
+    wanted = list(TABLES) if "all" in tables else tables
+    if "all" in tables and options["teacher_model"] is None:
+        wanted.remove("table10")
+    models, budget = load_models(options["models"]) if options["models"] else ({}, {})
+    return Request(
+        tables=tuple(dict.fromkeys(wanted)),
+        model=options["model"],
+        teacher_model=options["teacher_model"],
+        tasks=tuple(dict.fromkeys(name for part in options["tasks"] or [] for name in part.split(",") if name)),
+        test_rows=options["test_rows"],
+        repeats=options["repeats"],
+        recipes=_chosen("--recipe", options["recipe"], [name for _, name in RECIPES]),
+        canaries=_chosen("--canaries", options["canaries"], KINDS),
+        trials=options["trials"],
+        references=options["references"],
+        overrides=tuple(with_max_cost(options["override"], options["max_cost"])),
+        models=models,
+        budget=budget,
+    )
 
 
 def _tell(outcome: Outcome, as_json: bool) -> None:
