@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from social_learning.report.settings import as_toml
+from social_learning.experiment_file import as_toml
 
 TABLES = ("table*.json", "table*.csv")
 RUN = (

@@ -109,6 +109,12 @@ def test_what_was_changed_missing_or_added_is_one_line(folder: Path, damage: Cal
     load_result(folder)
 
 
+def test_what_an_owner_hands_in_after_the_run_raises_no_alarm(folder: Path) -> None:
+    (folder / "owners").mkdir()
+    (folder / "owners" / "teacher-1.json").write_text("{}")
+    assert lines(folder) == []
+
+
 def test_without_a_manifest_the_chains_of_messages_are_still_checked(folder: Path) -> None:
     (folder / NAME).unlink()
     edit(folder / "cells" / "generated-n2-r1" / "messages.jsonl", '"bytes": ', '"bytes":  ')

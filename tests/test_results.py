@@ -19,7 +19,7 @@ from social_learning.config import cells_of, load_experiment
 from social_learning.evaluation import Evaluation, Outcome
 from social_learning.files import write_file
 from social_learning.models.base import Usage
-from social_learning.provenance import Took
+from social_learning.provenance import Origin, Took
 from social_learning.records import RunFolder
 from social_learning.reproduce.compare import view_of
 from social_learning.reproduce.plan import Request, experiment_for
@@ -219,14 +219,15 @@ def _kept(root: Path, request: Request) -> list[Cell]:
     """Write a reproduce root with outcomes of 20 rows drawn at random, one folder for each cell, and its table."""
     experiment, rng = experiment_for(request, "phone_messages"), np.random.default_rng(7)
     folder, cells = root / "phone_messages", []
-    with RunFolder(folder, experiment) as run:
+    origin = Origin("kept", versions={})
+    with RunFolder(folder, experiment, origin) as run:
         run.begin()
     for arm, key in cells_of(experiment):
         share = {"zero-shot": 0.3, "generated": 0.8}.get(arm.name, 0.5)
         outcomes: list[Outcome] = ["correct" if draw < share else "wrong" for draw in rng.random(20)]
         cells.append(Cell(key, Evaluation(tuple(outcomes)), Usage(), Usage(), 0.0, 0.0))
         write_file(folder / "cells" / key.name / "cell.json", json.dumps(cells[-1].to_table()))
-    write_table(root, view_of(request, root, TABLES["table1"]), Took())
+    write_table(root, view_of(request, root, TABLES["table1"]), Took(), origin.stamp(origin.now(), {}))
     return cells
 
 

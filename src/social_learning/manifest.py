@@ -24,6 +24,9 @@ FORMAT = 1
 PAGES = ("report.html", "audit.html")
 """Files that are written anew from the others whenever somebody asks for a report."""
 
+HANDED = "owners/"
+"""Where owners of served silos hand in their evidence, after the run; each file is checked when it is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -170,7 +173,9 @@ def _loose(name: str, files: Mapping[str, str]) -> bool:
 
 
 def _counts(name: str) -> bool:
-    """Whether a file counts: not the manifest itself, no hidden one such as a lock."""
+    """Whether a file counts: not the manifest itself, no hidden one such as a lock, and nothing that owners hand in later."""
+    if name.startswith(HANDED):
+        return False
     return name != NAME and not name.endswith(".lock") and not any(part.startswith(".") for part in name.split("/"))
 
 
