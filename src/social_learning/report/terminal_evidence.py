@@ -15,7 +15,7 @@ from social_learning.report.visible import visible
 
 
 def show_closeness(folder: Path, task: str, console: Console) -> None:
-    """Print how close what left the silos is to them, with both controls; nothing where nothing left."""
+    """Print how close what left the silos is to them, with the controls; nothing where nothing left."""
     if not (folder / "closeness.json").is_file():
         return
     arms = {arm.name: arm for arm in load_manifest(folder).experiment.resolved_arms()}
@@ -26,6 +26,7 @@ def show_closeness(folder: Path, task: str, console: Console) -> None:
         "items": [f"{row.summary.items:,}" for row in rows],
         "copies": [f"{numbers.percent(row.summary.copies)} %" for row in rows],
         "distance": [f"{row.summary.distance:.2f}" for row in rows],
+        "changed": ["" if row.summary.changed is None else numbers.percent(row.summary.changed) for row in rows],
         "run": [f"{row.summary.run}" for row in rows],
         "names": [numbers.percent(row.summary.names) for row in rows],
         "numbers": [numbers.percent(row.summary.numbers) for row in rows],
@@ -39,7 +40,8 @@ def show_closeness(folder: Path, task: str, console: Console) -> None:
     console.print()
     paper = " Paper: its distance, Table 6." if "paper" in columns else ""
     caption = (
-        "Controls: verbatim is private rows word for word, public is texts that no silo holds. Distance: mean, 0 is a copy. "
+        "Controls: verbatim is private rows word for word, near is rows with one word changed, public is texts that no silo "
+        "holds. Distance: mean, 0 is a copy. Changed: least, of words, in %; below 25 is a near copy. "
         f"Run: the longest, in words. Names, numbers: % of items with one of the silo.{paper}"
     )
     console.print(Text(caption, style="dim"))
