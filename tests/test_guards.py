@@ -16,12 +16,14 @@ from social_learning.guards import (
     Origin,
     PlainText,
     Private,
+    default_guards,
     guards_for,
 )
 from social_learning.messages import GuardResult, ReplyExamples, RequestExamples
 from social_learning.models.fakes import CopycatModel
 from social_learning.privacy.distance import normalized_distance
 from social_learning.privacy.wording import NEAR
+from social_learning.prompts.shots import label_first_prompt
 from social_learning.serving.policy import Policy
 from social_learning.settings import Teachers
 from social_learning.silo import Silo
@@ -157,11 +159,20 @@ def test_min_distance_lets_its_border_pass() -> None:
 
 
 def test_min_distance_measures_an_example_as_a_whole() -> None:
-    new = message("zzz", "not spam")
+    new = message("Meetmeat", "not spam")
     distance = normalized_distance(SMS.render(new), ORIGIN.prompt)
-    assert distance < normalized_distance("zzz", ORIGIN.prompt) == 1.0
+    assert normalized_distance("Meetmeat", ORIGIN.prompt) < distance
     assert MinDistance(distance).check_example(new, ORIGIN) == new
     assert MinDistance(distance + 1e-9).check_example(new, ORIGIN) is None
+
+
+def test_the_words_of_the_format_make_nothing_near() -> None:
+    task = BUILT_IN["sms_spam_classes"].task
+    origin = Origin(Private(task, PRIVATE), label_first_prompt(task, PRIVATE, "not spam"))
+    for text in ("zzz", "bring a torch"):
+        new = message(text, "not spam")
+        assert origin.distance(new) < NEAR < origin.distance(text)
+        assert MinDistance(NEAR).check_example(new, origin) == new
 
 
 def test_min_distance_is_measured_from_the_prompt_that_was_shown() -> None:
@@ -357,6 +368,8 @@ def test_settings_turn_the_guards_on_for_everybody() -> None:
         ]
         assert MinDistance(NEAR) in guards_for(table, SMS)
         assert NoSharedItems("numbers", digits=3, common=False) in guards_for(table, SMS)
+        for task in (SMS, GSM8K, BOOLQ):
+            assert guards_for(table, task) == default_guards(task)
     off = Teachers(no_copies=False, min_distance=0, no_shared_numbers=False)
     assert [guard.name for guard in guards_for(off, SMS)] == ["plain_text"]
     assert NoSharedItems("numbers") in guards_for(Teachers(no_shared_numbers=True), GSM8K)

@@ -5,7 +5,7 @@ Guards see private text; their results, which leave the silo, are counts.
 
 from social_learning.guards.copies import NoCopies
 from social_learning.guards.distance import MinDistance
-from social_learning.guards.door import Door, GuardTable, guards_for
+from social_learning.guards.door import Door, GuardTable, default_guards, guards_for
 from social_learning.guards.guard import Guard
 from social_learning.guards.origin import LONG_FIELD_WORDS, Origin, Private, private_texts, texts_of
 from social_learning.guards.plain import PlainText
@@ -22,6 +22,7 @@ __all__ = [
     "Origin",
     "PlainText",
     "Private",
+    "default_guards",
     "guards_for",
     "private_texts",
     "texts_of",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from social_learning.guards.origin import Origin
+from social_learning.guards.origin import Origin, texts_of
 from social_learning.task import Example
 
 
@@ -11,8 +11,9 @@ class MinDistance:
     """Drops what is closer than `least` (in [0, 1]): by letters to the private text its model was shown, or by words to any
     private text of the silo of five words or more.
 
-    By letters is the paper's normalised distance, of an example as a whole, in any form that the prompt has. By words is
-    the share of words changed, of a field or a free answer.
+    By letters is the paper's normalised distance, of an example as a whole, in any form that the prompt has, and of one of its
+    texts alone: the words of the format, which every example has, make nothing near. By words is the share of words
+    changed, of a field or a free answer.
     """
 
     least: float
@@ -27,4 +28,7 @@ class MinDistance:
         return None if self._near(example, origin) else example
 
     def _near(self, item: Example | str, origin: Origin) -> bool:
-        return origin.changed(item, below=self.least) < self.least or origin.distance(item) < self.least
+        if origin.changed(item, below=self.least) < self.least:
+            return True
+        alone = texts_of(origin.task, item)
+        return origin.distance(item) < self.least and any(origin.distance(text) < self.least for text in alone)

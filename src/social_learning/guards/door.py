@@ -12,6 +12,7 @@ from social_learning.guards.plain import PlainText
 from social_learning.guards.shared import NoSharedItems
 from social_learning.messages import GuardResult
 from social_learning.privacy.detectors import LEAST_DIGITS
+from social_learning.privacy.wording import NEAR
 from social_learning.task import Example, Task
 
 LONG_NUMBER = 7
@@ -51,13 +52,21 @@ def guards_for(table: GuardTable, task: Task) -> list[Guard]:
     if table.min_distance:
         guards.append(MinDistance(table.min_distance))
     if table.no_shared_numbers == "auto":
-        digits = LONG_NUMBER if task.metric == "number" else LEAST_DIGITS
-        guards.append(NoSharedItems("numbers", digits, common=False))
+        guards.append(_no_telling_numbers(task))
     elif table.no_shared_numbers:
         guards.append(NoSharedItems("numbers"))
     if table.no_shared_names:
         guards.append(NoSharedItems("names"))
     return guards
+
+
+def default_guards(task: Task) -> list[Guard]:
+    """Return the guards that settings ask for where nobody says anything else."""
+    return [PlainText(), NoCopies(), MinDistance(NEAR), _no_telling_numbers(task)]
+
+
+def _no_telling_numbers(task: Task) -> Guard:
+    return NoSharedItems("numbers", LONG_NUMBER if task.metric == "number" else LEAST_DIGITS, common=False)
 
 
 Item = TypeVar("Item", Example, str)
