@@ -7,6 +7,7 @@ as many as there are.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -72,11 +73,12 @@ class Wordings:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = sorted({words for text in texts if len(words := wording(text)) >= LEAST_WORDS})
-        holders: dict[str, list[int]] = {}
+        holders: dict[str, list[tuple[int, int]]] = {}
         for number, words in enumerate(self._texts):
-            for word in set(words):
-                holders.setdefault(word, []).append(number)
-        self._holders = {word: np.array(numbers) for word, numbers in holders.items()}
+            for word, count in Counter(words).items():
+                holders.setdefault(word, []).append((number, count))
+        # For each word which texts hold it, and how often.
+        self._holders = {word: np.array(pairs).T for word, pairs in holders.items()}
         self._lengths = np.array([len(words) for words in self._texts], dtype=int)
 
     def __repr__(self) -> str:
@@ -89,12 +91,15 @@ class Wordings:
         looked at, those that hold most first.
         """
         words = wording(text)
-        held = [self._holders[word] for word in words if word in self._holders]
-        if not held:
+        common = np.zeros(len(self._texts))
+        for word, count in Counter(words).items():
+            if word in self._holders:
+                holders, counts = self._holders[word]
+                common[holders] += np.minimum(counts, count)
+        if not common.any():
             return 1.0
-        common = np.bincount(np.concatenate(held), minlength=len(self._texts))
         compared = np.minimum(self._lengths, len(words)) if len(words) >= LEAST_WORDS else self._lengths
-        bounds = 1 - np.minimum(common, compared) / compared
+        bounds = 1 - common / compared
         best = below
         for number in np.argsort(bounds, kind="stable"):
             if bounds[number] >= best:
