@@ -26,6 +26,7 @@ from social_learning.report.verdict import audit_verdict
 from social_learning.seeds import child_seed
 
 FAKE = {"model": "fake:copycat"}
+UNGUARDED = {"no_copies": False, "min_distance": 0.0, "no_shared_numbers": False}
 SMALL = Plan(trials=6, references=49)
 
 
@@ -37,7 +38,7 @@ def experiment(**changes: Any) -> Experiment:
         "arms": ["zero-shot", "generated"],
         "repeats": 1,
         "data": {"test_rows": 10},
-        "teachers": {**FAKE, "count": 1, "no_copies": False},
+        "teachers": {**FAKE, **UNGUARDED, "count": 1},
         "student": FAKE,
         "generation": {"recipe": "paper", "shots": 4, "samples": 2, "keep": 2},
     }
@@ -382,6 +383,7 @@ def test_private_text_is_nowhere_in_what_is_shared_and_only_in_the_owners_folder
     settings = experiment(
         arms=["zero-shot", "original", "generated", "instruction"],
         teachers={"model": "fake:mixer", "count": 3},
+        generation={"recipe": "paper", "shots": 4, "samples": 8, "keep": 2},
         privacy={"silos": str(tmp_path / "silos")},
     )
     load = loads(MixerModel("fake:mixer"))

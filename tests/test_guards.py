@@ -1,6 +1,7 @@
 """Guards: what may leave a silo, and the count of what each guard did."""
 
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -15,16 +16,21 @@ from social_learning.guards import (
     Origin,
     PlainText,
     Private,
-    normalise,
-    visible,
+    default_guards,
+    guards_for,
 )
 from social_learning.messages import GuardResult, ReplyExamples, RequestExamples
 from social_learning.models.fakes import CopycatModel
 from social_learning.privacy.distance import normalized_distance
+from social_learning.privacy.wording import NEAR
+from social_learning.prompts.shots import label_first_prompt
+from social_learning.serving.policy import Policy
+from social_learning.settings import Teachers
 from social_learning.silo import Silo
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN
 from social_learning.teacher import Teacher
+from social_learning.text import normalise, visible
 
 SMS = BUILT_IN["sms_spam"].task
 BOOLQ = BUILT_IN["boolq"].task
@@ -153,17 +159,26 @@ def test_min_distance_lets_its_border_pass() -> None:
 
 
 def test_min_distance_measures_an_example_as_a_whole() -> None:
-    new = message("zzz", "not spam")
+    new = message("Meetmeat", "not spam")
     distance = normalized_distance(SMS.render(new), ORIGIN.prompt)
-    assert distance < normalized_distance("zzz", ORIGIN.prompt) == 1.0
+    assert normalized_distance("Meetmeat", ORIGIN.prompt) < distance
     assert MinDistance(distance).check_example(new, ORIGIN) == new
     assert MinDistance(distance + 1e-9).check_example(new, ORIGIN) is None
 
 
+def test_the_words_of_the_format_make_nothing_near() -> None:
+    task = BUILT_IN["sms_spam_classes"].task
+    origin = Origin(Private(task, PRIVATE), label_first_prompt(task, PRIVATE, "not spam"))
+    for text in ("zzz", "bring a torch"):
+        new = message(text, "not spam")
+        assert origin.distance(new) < NEAR < origin.distance(text)
+        assert MinDistance(NEAR).check_example(new, origin) == new
+
+
 def test_min_distance_is_measured_from_the_prompt_that_was_shown() -> None:
     shown = Origin(ORIGIN.private, "0123456789")
-    assert MinDistance(0.9).check_text("Meet me", shown) == "Meet me"
-    assert MinDistance(0.9).check_text("Meet me", ORIGIN) is None
+    assert MinDistance(0.9).check_text("Meetme", shown) == "Meetme"
+    assert MinDistance(0.9).check_text("Meetme", ORIGIN) is None
     assert NoCopies().check_text(LONG, shown) is None
 
 
@@ -257,6 +272,10 @@ def test_guards_and_origins_show_no_private_text() -> None:
     ("kind", "text", "kept"),
     [
         ("numbers", "ring 0800 5550142 soon", False),
+        ("numbers", "ring +44 800 555 0142 soon", False),
+        ("numbers", "see the-larks.example/offers", False),
+        ("numbers", "see larks.example", True),
+        ("numbers", "write to Jo@post.example", False),
         ("numbers", "ring 12 times", True),
         ("numbers", "ask Mira", True),
         ("names", "ask MIRA", False),
@@ -264,8 +283,12 @@ def test_guards_and_origins_show_no_private_text() -> None:
         ("names", "ring 08005550142", True),
     ],
 )
-def test_no_shared_items_drops_what_holds_one_of_the_silo(kind: str, text: str, kept: bool) -> None:
-    origin = Origin(Private(SMS, [message("I told Mira to ring 0800 555 0142")]))
+def test_no_shared_items_drops_what_holds_one_of_the_silo(
+    kind: Literal["numbers", "names"], text: str, kept: bool
+) -> None:
+    origin = Origin(
+        Private(SMS, [message("I told Mira to ring 0800 555 0142, jo@post.example, the-larks.example/win")])
+    )
     guard = NoSharedItems(kind)
     assert guard.name == f"no_shared_{kind}"
     assert (guard.check_text(text, origin) is not None) is kept
@@ -278,3 +301,84 @@ def test_a_shared_number_is_found_in_a_free_answer_and_not_in_a_label() -> None:
     other = Example(fields={"question": "New?"}, answer="#### 4711")
     assert NoSharedItems("numbers").check_example(other, origin) is None
     assert NoSharedItems("names").check_example(other, origin) == other
+
+
+def test_without_common_numbers_only_telling_ones_count() -> None:
+    origin = Origin(Private(SMS, [message("In 1987 it was £2.50, then 1,000, then 4711, and 0800 to ring")]))
+    guard, strict = NoSharedItems("numbers", common=False), NoSharedItems("numbers")
+    for text in ("born in 1987", "only £2.50!", "you won 1000"):
+        assert guard.check_text(text, origin) == text
+        assert strict.check_text(text, origin) is None
+    for text in ("your code is 4711", "ring 0800"):
+        assert guard.check_text(text, origin) is None
+
+
+# Near copies
+
+
+ROW = "Your SIM won 2nd prize of $50,000 in the Palm Harbour draw, call Mr Oduya 555-0137"
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        ROW.replace("50,000", "1,940"),
+        ROW.replace("555-0137", "555 9281"),
+        ROW.replace("Oduya", "Bartholomew-Featherstonehaugh"),
+        ROW.replace("Your", "Ur").replace("call", "ring"),
+        "Hi! " + ROW.replace("Oduya", "Frost") + " before noon",
+    ],
+)
+def test_a_near_copy_of_any_row_of_the_silo_is_dropped_by_default(near: str) -> None:
+    origin = Origin(Private(SMS, [message(ROW), *PRIVATE]), prompt="Nothing of it was shown")
+    guards = {guard.name: guard for guard in guards_for(Teachers(), SMS)}
+    assert NoCopies().check_example(message(near), origin) is not None
+    assert guards["min_distance"].check_example(message(near), origin) is None
+    assert guards["min_distance"].check_text(f"Look out for such as: {near}\nThat is spam.", origin) is None
+
+
+def test_a_piece_of_a_row_with_a_word_changed_is_dropped_when_it_is_all_there_is() -> None:
+    origin = Origin(Private(SMS, [message(ROW)]), prompt="Nothing of it was shown")
+    piece = ROW[: ROW.index(", call")].replace("Palm", "Pine")
+    assert MinDistance(NEAR).check_text(piece, origin) is None
+    assert MinDistance(NEAR).check_text(f"Look out for {piece} and more of this kind", origin) is not None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "You won a prize in our draw, call this number to claim",
+        "Mr Oduya says the Palm Harbour draw is off",
+        "the harbour is lovely in the spring",
+        "call me",
+    ],
+)
+def test_another_text_on_the_same_thing_is_no_near_copy(other: str) -> None:
+    origin = Origin(Private(SMS, [message(ROW), *PRIVATE]), prompt="Nothing of it was shown")
+    assert MinDistance(NEAR).check_example(message(other), origin) == message(other)
+
+
+def test_settings_turn_the_guards_on_for_everybody() -> None:
+    for table in (Teachers(), Policy().guards):
+        assert [guard.name for guard in guards_for(table, SMS)] == [
+            "plain_text",
+            "no_copies",
+            "min_distance",
+            "no_shared_numbers",
+        ]
+        assert MinDistance(NEAR) in guards_for(table, SMS)
+        assert NoSharedItems("numbers", digits=3, common=False) in guards_for(table, SMS)
+        for task in (SMS, GSM8K, BOOLQ):
+            assert guards_for(table, task) == default_guards(task)
+    off = Teachers(no_copies=False, min_distance=0, no_shared_numbers=False)
+    assert [guard.name for guard in guards_for(off, SMS)] == ["plain_text"]
+    assert NoSharedItems("numbers") in guards_for(Teachers(no_shared_numbers=True), GSM8K)
+
+
+def test_where_answers_are_numbers_only_long_ones_of_the_silo_are_kept_back() -> None:
+    solved = Example(fields={"question": "Ann pays 348 of 512 euros and rings 555-0142 3."}, answer="164\n#### 164")
+    origin = Origin(Private(GSM8K, [solved]))
+    guard = next(guard for guard in guards_for(Teachers(), GSM8K) if guard.name == "no_shared_numbers")
+    kept = Example(fields={"question": "Bo sells 348 eggs."}, answer="#### 348")
+    assert guard.check_example(kept, origin) == kept
+    assert guard.check_text("Ring 5550142.", origin) is None

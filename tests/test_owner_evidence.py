@@ -9,7 +9,6 @@ import pytest
 
 from social_learning.errors import DataError, RunFolderError, ServingError
 from social_learning.experiment import run
-from social_learning.guards import words_of
 from social_learning.messages import ReplyExamples, ReplyInstruction
 from social_learning.privacy.distance import normalized_distance
 from social_learning.privacy.handed import LARGEST, read_handed
@@ -17,6 +16,7 @@ from social_learning.remote import learn
 from social_learning.serving.evidence import evidence_of
 from social_learning.serving.outbox import read_outbox
 from social_learning.serving.silo_file import load_silo, load_silo_file
+from social_learning.text import words_of
 from tests.silos import DeskCarrier, cli, short, silo_files
 
 REMOTE: dict[str, Any] = {"remote": {"timeout": 20}}
@@ -84,7 +84,7 @@ def test_it_holds_ids_and_numbers_alone(silos: list[Path], there: Path) -> None:
     ids = {entry.id for entry in read_outbox(file.outbox)}
     for item in table["items"]:
         assert item.pop("id") in ids
-        assert item.pop("group") in ("left", "verbatim", "public")
+        assert item.pop("group") in ("left", "verbatim", "near", "public")
         assert all(isinstance(value, int | float) for value in item.values())
     words = set(words_of(handed.model_dump_json()))
     silo = load_silo(file)

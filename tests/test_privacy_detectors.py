@@ -1,12 +1,22 @@
 """Detectors: names, numbers, e-mail addresses and links, found by form."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from social_learning.errors import ConfigError
-from social_learning.privacy.detectors import KINDS, FormDetector, PresidioDetector, detector, numbers_in, shared
+from social_learning.privacy.detectors import (
+    KINDS,
+    FormDetector,
+    PresidioDetector,
+    detector,
+    is_common,
+    numbers_in,
+    shared,
+)
+from social_learning.privacy.links import host_of, links_in
 
 TEXTS = [
     "Hi Mira, it is Mira's turn. Bring the dog to Larkhaven, mr smith waits. Will you?",
@@ -17,9 +27,9 @@ TEXTS = [
 def test_items_are_found_by_their_form() -> None:
     found = FormDetector().find(TEXTS)
     assert found.names == {"mira", "larkhaven", "smith"}  # "Will" stands at a beginning, and in lower case elsewhere
-    assert found.numbers == {"08005550142", "0800", "5550142", "555", "0142"}
+    assert found.numbers == {"08005550142", "005550142", "0800", "5550142", "555", "0142"}
     assert found.emails == {"jo.b@example.org"}
-    assert found.links == {"larks.example.com/win?x=1"}
+    assert found.links == {"larks.example.com"}
     assert "mira" not in repr(found)
 
 
@@ -41,7 +51,7 @@ def test_names_may_have_capitals_and_hyphens_inside(text: str, names: set[str]) 
     [
         ("MIRA went home", {"names": 1}),
         ("Miranda went home", {}),
-        ("ring 08005550142 now", {"numbers": 1}),
+        ("ring 08005550142 now", {"numbers": 2}),  # whole, and its last nine
         ("ring 555 0142", {"numbers": 3}),  # whole, and each part
         ("ring 555 0143", {"numbers": 1}),
         ("ring 556 0143", {}),
@@ -72,10 +82,49 @@ def test_shared_items_are_counted_by_kind(text: str, counts: dict[str, int]) -> 
         ("٤٤٢٠", {"4420"}),
         ("a1b22c333", {"333"}),
         ("(020) 77", {"020", "02077"}),
+        ("+44 7911 555 0142", {"4479115550142", "115550142", "7911", "555", "0142"}),
+        ("07911\u2013555\u00a00142", {"079115550142", "115550142", "07911555", "07911", "555", "0142"}),
     ],
 )
 def test_numbers_are_compared_as_digits(text: str, numbers: set[str]) -> None:
     assert numbers_in(text) == numbers
+
+
+@pytest.mark.parametrize("number", ["150", "2500", "1000000", "100", "1987", "2024"])
+def test_round_numbers_and_years_are_common(number: str) -> None:
+    assert is_common(number)
+
+
+@pytest.mark.parametrize("number", ["151", "0800", "1850", "2101", "10001", "19870"])
+def test_other_numbers_are_telling(number: str) -> None:
+    assert not is_common(number)
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("enter PIN at wap.example/tones and win", ["wap.example"]),
+        ("Login: nimbuscoin.example", ["nimbuscoin.example"]),
+        ("go to flyhoppit.example. Taxes extra", ["flyhoppit.example"]),
+        ("see https://www.Larks.co.uk:8080/a?b=1#c, or (larks.fr)!", ["larks.co.uk", "larks.fr"]),
+        ("T&C www.07781482378.com", ["07781482378.com"]),
+        ("WWW.SMS.ac/u/nat2708 and WAY2SMS.COM", ["sms.ac", "way2sms.com"]),
+        ("bit.ly/x7 and youtu.be/x7 and münchen.de", ["bit.ly", "youtu.be", "münchen.de"]),
+        ("http://10.0.0.1/x and http://user:word@intern/x", ["10.0.0.1", "intern"]),
+        ("e.g. this, i.e. that, at 7.30 p.m. or 9.pm in the U.S. with Node.js", []),
+        ("That is the end.Start again. Old news.By the way, ok.so what, he is in.", []),
+        ("jo.b@larks.com is no link, nor is 3.14 or v1.2.3 or co.uk", []),
+    ],
+)
+def test_links_are_known_by_their_endings(text: str, hosts: list[str]) -> None:
+    assert [host_of(match[0]) for match in links_in(re.sub(r"\S+@larks\S+", " ", text))] == hosts
+    assert FormDetector().find([text]).links == set(hosts)
+
+
+def test_another_page_of_a_site_is_the_same_link_and_another_site_is_none() -> None:
+    found = FormDetector().find(["claim it at prizeport.example/u7k2"])
+    assert shared(found, "see prizeport.example/u7k3") == {"links": 1}
+    assert shared(found, "see my-prizeport.example/u7k2") == {}
 
 
 @dataclass

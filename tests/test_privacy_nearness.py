@@ -1,6 +1,7 @@
 """Nearness: what left beside public texts, the chance of it, and which text is to be read first."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -68,3 +69,14 @@ def test_near_copies_come_first_and_likeness_that_public_texts_have_too_is_none(
     alike = Reach.of([Closeness("a", "public", False, 0.04, 12)])
     assert [alike.near_copy(item) for item in (copy, changed, sentence, other)] == [True, False, False, False]
     assert Reach.of([]).near_copy(changed)
+
+
+def test_a_text_with_few_of_its_words_changed_is_a_near_copy_where_no_public_text_is() -> None:
+    item = Closeness("teacher-1", "left", False, 0.4, 3, changed=0.2)
+    far = Closeness("teacher-1", "public", False, 0.4, 3, changed=0.6)
+    assert Reach.of([far]).near_copy(item)
+    assert not Reach.of([far, replace(far, changed=0.2)]).near_copy(item)
+    assert not Reach.of([far]).near_copy(replace(item, changed=0.25))
+    assert not Reach.of([far]).near_copy(replace(item, changed=None))
+    assert compare([item], [far])["changed"].best == 0.2
+    assert "changed" not in compare([item], [replace(far, changed=None)])

@@ -55,10 +55,12 @@ def test_a_finished_run_with_an_audit_is_not_called_unfinished(tmp_path: Path) -
     privacy = privacy_of(tmp_path / "run", experiment, "phone_messages", result)
     audit = AuditView("codes", "codes", 10, None, (), (), ())
     page = tmp_path / "audit.html"
-    write_page(page, "audit.html.j2", name="x", task="y", privacy=replace(privacy, audits=(audit,)))
+    write_page(page, "audit.html.j2", name="x", task="y", privacy=replace(privacy, audits=(audit,)), changed=())
     assert "No run is finished" not in page.read_text()
     assert "No teacher was asked, so nothing left a silo." in page.read_text()
-    write_page(page, "audit.html.j2", name="x", task="y", privacy=replace(privacy, audits=(audit,), nearest=None))
+    write_page(
+        page, "audit.html.j2", name="x", task="y", privacy=replace(privacy, audits=(audit,), nearest=None), changed=()
+    )
     assert "No run is finished in this folder" in page.read_text()
 
 
@@ -73,6 +75,7 @@ def test_a_cell_that_ended_without_a_lesson_is_named_with_what_had_left(tmp_path
             (folder / "cells" / lost / file).unlink()
         write_file(folder / "cells" / lost / "failed.json", json.dumps({"failed": "too few examples"}))
     write_file(folder / "parts.json", json.dumps(names))
+    (folder / "manifest.json").unlink()  # else it names each file that was taken away
     text = text_of(folder)
     assert "generated-n4-r0 ended without a lesson: too few examples" in text
     assert "This cell ended without a lesson: too few examples. What had left by then:" in text
@@ -81,7 +84,7 @@ def test_a_cell_that_ended_without_a_lesson_is_named_with_what_had_left(tmp_path
     # What left is told of an arm without any lesson, too; and the lesson of the first repeat that has one.
     assert re.search(r"voted \d+ messages", text)
     assert "File: cells/generated-n4-r1/lesson.json" in text
-    assert "is missing" not in text
+    assert text.count("is missing") == text.count("manifest.json is missing") == 1
 
 
 def test_a_part_of_a_run_says_so(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_model_that_copies_gets_nothing_out(request_: RequestExamples, phone_m
     silo = Silo("ann", phone_messages.task, phone_messages.train[:40])
     reply = ask_examples(Teacher(silo, CopycatModel("fake:copycat")), request_)
     assert reply.examples == ()
-    plain_text, no_copies = reply.guards
+    plain_text, no_copies, *_ = reply.guards
     assert (no_copies.guard, no_copies.passed) == ("no_copies", 0)
     assert no_copies.dropped == plain_text.passed + plain_text.mended > 0
     assert no_copies.dropped + sum(reply.discarded.values()) == request_.samples
@@ -419,6 +419,8 @@ def test_the_likeliest_instruction_that_passes_is_sent() -> None:
     assert reply.guards == (
         GuardResult(guard="plain_text", passed=3),
         GuardResult(guard="no_copies", passed=2, dropped=1),
+        GuardResult(guard="min_distance", passed=2),
+        GuardResult(guard="no_shared_numbers", passed=2),
     )
     (prompt,) = model.prompts
     assert isinstance(prompt, ChatTurn)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from social_learning.errors import TaskError
-from social_learning.guards import PUNCTUATION, words_of
 from social_learning.models.base import LanguageModel
 from social_learning.task import ANSWER, Example, Task
+from social_learning.text import PUNCTUATION, words_of
 
 TAIL = 0.1
 """In each respect a gap is like the other nine tenths of the private ones; docs/results.md says what that is worth."""

@@ -177,7 +177,7 @@ def teacher_for(
     return Teacher(
         silo,
         models.get(arm.teachers.model, silo.name, arm.teachers.options()),
-        guards=guards_for(arm.teachers),
+        guards=guards_for(arm.teachers, silo.task),
         seed=child_seed(experiment.seed, "teacher", silo.name, repeat),
         allow_originals=arm.method == "original",
         detector=detector(experiment.privacy.detector),

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from social_learning.models.endpoint.settings import Endpoint, Prices
+from social_learning.privacy.wording import NEAR
 from social_learning.student import AnswerMode
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
@@ -98,8 +99,8 @@ class Teachers(ModelTable):
 
     `split` is `uniform`, or `dirichlet` with skewed labels (`alpha` small: very unlike teachers). `held_out` is the
     share of each silo that only judges. `no_copies` drops verbatim copies; `min_distance` above 0 drops what is closer
-    than that to the private text the teacher's model was shown; `no_shared_numbers` and `no_shared_names` drop what holds
-    a number or a name of the silo.
+    than that to private text, by letters or by words; `no_shared_numbers` and `no_shared_names` drop what holds a number
+    (with links and e-mail addresses; `auto`: a telling one) or a name of the silo.
     """
 
     count: int = Field(default=8, ge=1, le=10_000)
@@ -107,8 +108,8 @@ class Teachers(ModelTable):
     alpha: float = Field(default=1.0, gt=0)
     held_out: Share = 0.25
     no_copies: bool = True
-    min_distance: Share = 0.0
-    no_shared_numbers: bool = False
+    min_distance: Share = NEAR
+    no_shared_numbers: bool | Literal["auto"] = "auto"
     no_shared_names: bool = False
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from social_learning.drafts import Draft, DraftPrompt, DraftWriter, in_turn
 from social_learning.errors import DataError, ModelError
-from social_learning.guards import Door, Guard, NoCopies, Origin, PlainText, Private
+from social_learning.guards import Door, Guard, Origin, Private, default_guards
 from social_learning.judge import Judge
 from social_learning.messages import (
     Reply,
@@ -57,7 +57,8 @@ class Departure:
 class Teacher:
     """A silo, a language model, and the guards between them and the world.
 
-    `seed` fixes every choice the teacher makes: the same request gets the same reply. A teacher sends private examples
+    `guards` are those of the settings' defaults where none are given; an empty sequence is none. `seed` fixes every choice the
+    teacher makes: the same request gets the same reply. A teacher sends private examples
     word for word only if built with `allow_originals`, which exists for the baseline and the positive control.
     `departed` is told, on the silo's side, of every example and instruction that leaves, and what it came from. With
     `whole_grades` it grades by no fewer held-out examples than are asked for: a grade by one tells about that one.
@@ -68,7 +69,7 @@ class Teacher:
         silo: Silo,
         model: LanguageModel,
         *,
-        guards: Sequence[Guard] = (PlainText(), NoCopies()),
+        guards: Sequence[Guard] | None = None,
         seed: int = 0,
         allow_originals: bool = False,
         detector: Detector | None = None,
@@ -79,7 +80,7 @@ class Teacher:
         self._silo = silo
         self._task = silo.task
         self._model = model
-        self._guards = tuple(guards)
+        self._guards = tuple(default_guards(silo.task) if guards is None else guards)
         self._seed = seed
         self._allow_originals = allow_originals
         self._private = Private(silo.task, silo.everything, detector)

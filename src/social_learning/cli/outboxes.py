@@ -11,12 +11,12 @@ from rich.table import Table
 
 from social_learning.cli.options import JsonOption
 from social_learning.errors import ServingError
-from social_learning.guards import visible
 from social_learning.messages import ReplyExamples, ReplyGrades, ReplyInstruction, ReplyVote
 from social_learning.serving.entries import Entry
 from social_learning.serving.outbox import read_outbox
 from social_learning.serving.outbox import verify as verify_outbox
 from social_learning.serving.silo_file import load_silo_file
+from social_learning.text import visible
 
 outbox = typer.Typer(no_args_is_help=True, help="Read what left a silo, and check that the record is whole.")
 

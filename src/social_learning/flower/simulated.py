@@ -66,7 +66,7 @@ def _teacher(experiment: str, data: str, number: int, repeat: int) -> Teacher:
     return Teacher(
         silo,
         _model(settings.teachers.model, tuple(settings.teachers.options().items())),
-        guards=guards_for(settings.teachers),
+        guards=guards_for(settings.teachers, silo.task),
         seed=child_seed(settings.seed, "teacher", silo.name, repeat),
         detector=detector(settings.privacy.detector),
         whole_grades=True,  # as served teachers grade

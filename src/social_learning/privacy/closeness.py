@@ -1,4 +1,4 @@
-"""Closeness: how near each item that left a silo is to that silo, beside two controls.
+"""Closeness: how near each item that left a silo is to that silo, beside three controls.
 
 Items are held against private text where that text lies, and only numbers come out: copies, distances, lengths of runs,
 counts. The one exception is `closest_pair`, which is for the silo's owner alone.
@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from social_learning.errors import EvaluationError
-from social_learning.guards import NoCopies, Origin, Private, words_of
+from social_learning.guards import MinDistance, NoCopies, Origin, Private, texts_of
 from social_learning.privacy.detectors import shared
 from social_learning.privacy.distance import normalized_distance
 from social_learning.privacy.evidence import Closeness, Group
+from social_learning.privacy.near_copies import near_copy
+from social_learning.privacy.wording import NEAR
 from social_learning.task import Example, Task
 from social_learning.teacher import Departure
+from social_learning.text import words_of
 
-_COPIES = NoCopies()
+_COPIES, _NEAR = NoCopies(), MinDistance(NEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,16 @@ class Pair:
 
 def closeness(item: Example | str, origin: Origin, teacher: str, group: Group) -> Closeness:
     """Hold one item against a silo."""
-    task = origin.task
     check = _COPIES.check_text(item, origin) if isinstance(item, str) else _COPIES.check_example(item, origin)
-    fields = [item] if isinstance(item, str) else [*item.fields.values(), *(() if task.labels else (item.answer,))]
+    fields = texts_of(origin.task, item)
     return Closeness(
         teacher=teacher,
         group=group,
         copy=check is None,
-        distance=distance_of(item, origin),
+        distance=origin.distance(item),
         run=max(longest_run(field, origin.private) for field in fields),
         **shared(origin.private.found, "\n".join(fields)),
+        changed=0.0 if check is None else origin.changed(item),
     )
 
 
@@ -53,11 +56,12 @@ def measure(
     """Measure what left silos, and as many items of each control.
 
     *Verbatim*: one of the private examples that stand in the prompt which the item was written after, at random, as if it
-    had been sent. *Public*: for an example, one of `public` at random, held against the same private text; for an
+    had been sent. *Near*: one of them with a word, number or name changed (see `near_copy`); none where the prompt holds
+    only short ones. *Public*: for an example, one of `public` at random, held against the same private text; for an
     instruction the hand-written one, where there is one. Without `public` there may be none.
 
-    Raises EvaluationError where a verbatim row is not recognised, or where none stands in a prompt: then the measurement
-    is broken, and says nothing.
+    Raises EvaluationError where a verbatim row is not recognised, where a near copy is not nearer than NEAR or is not
+    dropped by the guard, or where no row stands in a prompt: then the measurement is broken, and says nothing.
     """
     found: list[Closeness] = []
     shown: dict[tuple[str, str], list[Example]] = {}
@@ -73,17 +77,29 @@ def measure(
         floor: Example | str | None = public[int(rng.integers(len(public)))] if public else None
         if isinstance(departure.item, str) and instruction:
             floor = instruction
-        control = closeness(row, origin, teacher, "verbatim")
-        if not control.copy or control.distance:
-            raise EvaluationError(
-                f"a verbatim row of {teacher!r} was not recognised as a copy: the closeness of what left says nothing"
-            )
         found.append(closeness(departure.item, origin, teacher, "left"))
-        found.append(control)
+        found += _controls(row, near_copy(origin, rows, public, rng), origin, teacher)
         if floor is not None:
             found.append(closeness(floor, origin, teacher, "public"))
         found[first:] = [replace(one, message=departure.message, item=departure.number) for one in found[first:]]
     return found
+
+
+def _controls(row: Example, near: Example | None, origin: Origin, teacher: str) -> list[Closeness]:
+    """Measure a private row and, where there is one, a near copy; raises EvaluationError where either is not recognised."""
+    verbatim = closeness(row, origin, teacher, "verbatim")
+    if not verbatim.copy or verbatim.distance:
+        raise EvaluationError(
+            f"a verbatim row of {teacher!r} was not recognised as a copy: the closeness of what left says nothing"
+        )
+    if near is None:
+        return [verbatim]
+    found = closeness(near, origin, teacher, "near")
+    if found.changed is None or found.changed >= NEAR or _NEAR.check_example(near, origin) is not None:
+        raise EvaluationError(
+            f"a row of {teacher!r} with one word changed was not recognised as near: the closeness of what left says nothing"
+        )
+    return [verbatim, found]
 
 
 def longest_run(text: str, private: Private) -> int:
@@ -109,16 +125,6 @@ def closest_pair(departures: Sequence[Departure]) -> Pair | None:
         for row in map(departure.origin.task.render, _shown(departure.origin))
     ]
     return min(pairs, key=lambda pair: pair.distance, default=None)
-
-
-def distance_of(item: Example | str, origin: Origin) -> float:
-    """Return the normalised distance of an item from the prompt it was written after, in [0, 1].
-
-    In a prompt that holds its examples label first, an example is a copy in that form, and in the task's own it is not:
-    the least distance of both forms counts.
-    """
-    forms = (item,) if isinstance(item, str) else origin.forms(item)
-    return min(normalized_distance(form, origin.prompt) for form in forms)
 
 
 def as_text(task: Task, item: Example | str) -> str:

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
 from social_learning.errors import ConfigError
+from social_learning.privacy.links import host_of, links_in
 
 LEAST_DIGITS = 3
 """Shorter numbers are shared by chance: nearly every text has a 2."""
 
+SUBSCRIBER = 9
+"""The last digits of a telephone number that are the same with and without the codes before them."""
+
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_LINK = re.compile(
-    r"(?:https?://|www\.)[^\s<>\"']+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|info|biz|co\.uk|uk|io|de|eu)\b(?:/[^\s<>\"']*)?",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(r"\d(?:[\d ,./()-]*\d)?")
+NUMBER = re.compile(r"\d(?:[\d ,./()-]*\d)?")
+"""A number with the marks inside it."""
+_MARKS = {"Zs": " ", "Pd": "-"}
+"""Blanks and dashes of all kinds stand inside numbers as the plain ones do."""
 _BETWEEN_MARKS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)|\d+")
 """A number without the marks between numbers; commas may part its thousands."""
 
@@ -65,14 +68,14 @@ class FormDetector:
             names=self._names(texts),
             numbers=frozenset(number for text in texts for number in numbers_in(text)),
             emails=frozenset(match.casefold() for text in texts for match in _EMAIL.findall(text)),
-            links=frozenset(_link(match) for text in texts for match in _LINK.findall(_EMAIL.sub(" ", text))),
+            links=frozenset(host_of(link) for text in texts for link in _links(text)),
         )
 
     def _names(self, texts: Iterable[str]) -> frozenset[str]:
         capitalised, plain, titled = set[str](), set[str](), set[str]()
         for text in texts:
             before = ""
-            for match in _WORD.finditer(_LINK.sub(" ", _EMAIL.sub(" ", text))):
+            for match in _WORD.finditer(_without_addresses(text)):
                 word = re.sub(r"['’]s$", "", match[0])
                 if before in _TITLES and len(word) > 1:
                     titled.update(_name_and_parts(word))
@@ -83,6 +86,17 @@ class FormDetector:
                     plain.add(word)
                 before = word.casefold()
         return frozenset(titled | (capitalised - plain - _TITLES))
+
+
+def _links(text: str) -> list[str]:
+    return [match[0] for match in links_in(_EMAIL.sub(" ", text))]
+
+
+def _without_addresses(text: str) -> str:
+    rest = _EMAIL.sub(" ", text)
+    for match in reversed([*links_in(rest)]):
+        rest = f"{rest[: match.start()]} {rest[match.end() :]}"
+    return rest
 
 
 def _name_and_parts(word: str) -> Iterable[str]:
@@ -131,16 +145,16 @@ def _forms(kind: str, text: str, start: int, end: int) -> Iterable[str]:
     if kind == "numbers":
         return numbers_in(text[start:end])
     if kind == "emails":
-        return [match.casefold() for match in _covering(_EMAIL, text, start, end)]
+        return [match.casefold() for match in _covering(_EMAIL.finditer(text), start, end)]
     if kind == "links":
-        return [_link(match) for match in _covering(_LINK, text, start, end)] or [_link(text[start:end])]
-    words = _words(" ".join(_covering(_WORD, text, start, end)))
+        return [host_of(link) for link in _covering(links_in(text), start, end)] or [host_of(text[start:end])]
+    words = _words(" ".join(_covering(_WORD.finditer(text), start, end)))
     return {" ".join(words), *(word for word in words if len(word) > 1 and word not in _TITLES)} - {""}
 
 
-def _covering(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[str]:
-    """What a pattern finds in a text at places that overlap with the given one."""
-    return [match[0] for match in pattern.finditer(text) if match.start() < end and match.end() > start]
+def _covering(matches: Iterable[re.Match[str]], start: int, end: int) -> list[str]:
+    """Those of the matches in a text that overlap with the given place."""
+    return [match[0] for match in matches if match.start() < end and match.end() > start]
 
 
 def detector(name: str) -> Detector:
@@ -152,35 +166,47 @@ def numbers_in(text: str) -> frozenset[str]:
     """Return the numbers of a text as digits alone: whole, in the pieces between blanks, and each of the numbers that marks keep
     apart; three digits or more each. Digits of other scripts count as their ASCII ones.
 
-    `0800 555-0142` is one number and holds four others, so that it is found again however its marks are set.
+    `0800 555-0142` is one number and holds four others, so that it is found again however its marks are set. Of ten digits
+    or more the last nine count too: a telephone number is the same with the country's code before it.
     """
     plain = re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
+    plain = "".join(_MARKS.get(unicodedata.category(c), c) if not c.isascii() else c for c in plain)
     pieces = [
-        piece for match in _NUMBER.findall(plain) for piece in (match, *match.split(), *_BETWEEN_MARKS.findall(match))
+        piece for match in NUMBER.findall(plain) for piece in (match, *match.split(), *_BETWEEN_MARKS.findall(match))
     ]
-    digits = (re.sub(r"\D", "", piece) for piece in pieces)
-    return frozenset(number for number in digits if len(number) >= LEAST_DIGITS)
+    digits = {re.sub(r"\D", "", piece) for piece in pieces}
+    tails = {number[-SUBSCRIBER:] for number in digits if len(number) > SUBSCRIBER}
+    return frozenset(number for number in digits | tails if len(number) >= LEAST_DIGITS)
+
+
+def is_common(number: str) -> bool:
+    """Tell whether a number, as digits, is one that many texts have: round (at most two digits and then zeros, as the digits of
+    £2.50 are), or a year from 1900 to 2099.
+    """
+    is_round = not number.startswith("0") and len(number.rstrip("0")) <= 2
+    return is_round or (len(number) == 4 and number[:2] in ("19", "20"))
+
+
+def shared_items(found: Found, text: str) -> Found:
+    """Return those of the found items that a text holds."""
+    folded, in_turn = text.casefold(), _words(text)
+    words, whole = set(in_turn), f" {' '.join(in_turn)} "
+    links = {host_of(link) for link in _links(text)}
+    return Found(
+        names=frozenset(name for name in found.names if name in words or (" " in name and f" {name} " in whole)),
+        numbers=found.numbers & numbers_in(text),
+        emails=found.emails & {match.casefold() for match in _EMAIL.findall(text)},
+        # A detector may know links that our own form does not read; these are looked for as they are.
+        links=frozenset(link for link in found.links if link in links or (link in folded and not _links(link))),
+    )
 
 
 def shared(found: Found, text: str) -> dict[str, int]:
     """Return how many of the found items a text holds, by kind; only kinds with any."""
-    folded, in_turn = text.casefold(), _words(text)
-    words, whole = set(in_turn), f" {' '.join(in_turn)} "
-    links = {_link(match) for match in _LINK.findall(text)}
-    counts = {
-        "names": sum(name in words or (" " in name and f" {name} " in whole) for name in found.names),
-        "numbers": len(found.numbers & numbers_in(text)),
-        "emails": len(found.emails & {match.casefold() for match in _EMAIL.findall(text)}),
-        # A detector may know links that our own form does not read; these are looked for as they are.
-        "links": sum(link in links or (not _LINK.search(link) and link in folded) for link in found.links),
-    }
-    return {kind: count for kind, count in counts.items() if count}
+    held = shared_items(found, text)
+    return {kind: count for kind in KINDS if (count := len(getattr(held, kind)))}
 
 
 def _words(text: str) -> list[str]:
     """The words of a text in lower case, as names are compared: without punctuation and without a genitive's 's."""
     return [re.sub(r"['’]s$", "", word) for word in _WORD.findall(text.casefold())]
-
-
-def _link(text: str) -> str:
-    return re.sub(r"^(?:https?://)?(?:www\.)?", "", text.casefold()).rstrip("/.,;:!?)")

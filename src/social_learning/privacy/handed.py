@@ -38,19 +38,31 @@ class HandedItem(_Table):
     numbers: Count
     emails: Count
     links: Count
+    changed: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @classmethod
     def of(cls, id: str, one: Closeness) -> Self:
         """Return what may be told of an item; its distance has four digits."""
         counts = {"names": one.names, "numbers": one.numbers, "emails": one.emails, "links": one.links}
         distance = round(one.distance, 4)
-        return cls(id=id, item=one.item, group=one.group, copied=one.copy, distance=distance, run=one.run, **counts)
+        return cls(
+            id=id,
+            item=one.item,
+            group=one.group,
+            copied=one.copy,
+            distance=distance,
+            run=one.run,
+            changed=one.changed,
+            **counts,
+        )
 
     def placed(self, teacher: str, message: int, item: int) -> Closeness:
         """Return the item with its place in a cell's message log."""
         counts = {"names": self.names, "numbers": self.numbers, "emails": self.emails, "links": self.links}
         place = {"message": message, "item": item}
-        return Closeness(teacher, self.group, self.copied, self.distance, self.run, **counts, **place)
+        return Closeness(
+            teacher, self.group, self.copied, self.distance, self.run, **counts, **place, changed=self.changed
+        )
 
 
 class Handed(_Table):

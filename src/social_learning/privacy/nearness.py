@@ -12,10 +12,14 @@ from statistics import median
 
 from social_learning.privacy.detectors import KINDS
 from social_learning.privacy.evidence import Closeness
+from social_learning.privacy.wording import NEAR
 
 CHANCE = 0.01
 """What happens less often than this by chance is called nearer than chance. Several measures and arms are looked at, so it is
 less than the usual 0.05."""
+
+CHANGED = NEAR
+"""Fewer than one word in four changed makes a near copy; the guard `min_distance` has the same limit by default."""
 
 NEAR_COPY = 0.1
 """At most this distance: nine letters of ten stand in one passage of the private text, in the same order."""
@@ -62,6 +66,7 @@ def shared_items(item: Closeness) -> int:
 
 
 MEASURES: Mapping[str, Callable[[Closeness], float]] = {
+    "changed": lambda item: -1.0 if item.changed is None else -item.changed,
     "distance": lambda item: -item.distance,
     "run": lambda item: item.run,
     "shared": shared_items,
@@ -70,27 +75,41 @@ MEASURES: Mapping[str, Callable[[Closeness], float]] = {
 
 
 def compare(left: Sequence[Closeness], public: Sequence[Closeness]) -> dict[str, Compared]:
-    """Compare what left (at least one item) with public texts on each of MEASURES, by its name."""
-    return {name: _compared([near(i) for i in left], [near(i) for i in public]) for name, near in MEASURES.items()}
+    """Compare what left (at least one item) with public texts on each of MEASURES, by its name; without the share of changed words
+    where an older version measured, which did not.
+    """
+    known = all(item.changed is not None for item in (*left, *public))
+    return {
+        name: _compared([near(item) for item in left], [near(item) for item in public])
+        for name, near in MEASURES.items()
+        if known or name != "changed"
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How near public texts come at most: their least distance and longest run."""
+    """How near public texts come at most: their least distance, longest run and least share of changed words."""
 
     distance: float = 1.0
     run: int = 0
+    changed: float = 1.0
 
     @classmethod
     def of(cls, public: Sequence[Closeness]) -> "Reach":
         """Return the reach of public texts; without any they reach nothing."""
-        return cls(min([1.0, *(item.distance for item in public)]), max([0, *(item.run for item in public)]))
+        shares = [item.changed for item in public if item.changed is not None]
+        return cls(
+            min([1.0, *(item.distance for item in public)]),
+            max([0, *(item.run for item in public)]),
+            min([1.0, *shares]),
+        )
 
     def near_copy(self, item: Closeness) -> bool:
-        """Tell whether an item has to be read: a copy; or within NEAR_COPY, or with a run of LONG_RUN words, where no public
-        text comes as near on that measure.
+        """Tell whether an item has to be read: a copy; or with less than CHANGED of its words changed, within NEAR_COPY, or with a
+        run of LONG_RUN words, where no public text comes as near on that measure.
         """
         near = item.distance <= NEAR_COPY and item.distance < self.distance
+        near |= item.changed is not None and item.changed < min(CHANGED, self.changed)
         return item.copy or near or (item.run >= LONG_RUN and item.run > self.run)
 
     def order(self, item: Closeness) -> tuple[float, ...]:

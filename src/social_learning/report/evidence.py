@@ -183,10 +183,10 @@ def closeness_rows(folder: Path, arms: Mapping[str, Arm], task: str) -> list[Clo
 
 
 def _closeness_row(row: Mapping[str, Any], arm: Arm | None, task: str) -> ClosenessRow:
-    names = Summary.__dataclass_fields__
+    names = set(Summary.__dataclass_fields__) - {"changed"}
     comparable = arm is not None and arm.method == "generated" and row["group"] == "left" and row["teacher"] == "all"
     paper = DISTANCE.get((task, row["shots"])) if comparable else None
-    summary = Summary(**{name: row[name] for name in names})
+    summary = Summary(**{name: row[name] for name in names}, changed=row.get("changed"))  # older versions had none
     return ClosenessRow(row["name"], row["shots"], row["group"], row["teacher"], summary, paper)
 
 

@@ -8,14 +8,29 @@ from dataclasses import dataclass
 
 from social_learning.privacy.detectors import KINDS
 from social_learning.privacy.evidence import Closeness
-from social_learning.privacy.nearness import LONG_RUN, MEASURES, NEAR_COPY, ONE_IN, Compared, Reach, compare, line_of
+from social_learning.privacy.nearness import (
+    CHANGED,
+    LONG_RUN,
+    MEASURES,
+    NEAR_COPY,
+    ONE_IN,
+    Compared,
+    Reach,
+    compare,
+    line_of,
+)
 from social_learning.report import numbers
 from social_learning.report.traces import ArmTraces, Owners, Trace, Traces
 
 MOST_TEXTS = 3
 """How many texts are shown at the top, at most."""
 
-MEASURED = {"distance": "distance", "run": "longest run of words", "shared": "names, numbers, e-mails and links"}
+MEASURED = {
+    "changed": "words changed",
+    "distance": "distance",
+    "run": "longest run of words",
+    "shared": "names, numbers, e-mails and links",
+}
 
 READ = (
     "Private text stands in it almost as it is, so neither this report nor the lesson should go on before the owners of the "
@@ -141,6 +156,7 @@ def _text(trace: Trace) -> NearText:
     shared = [kind.replace("emails", "e-mail addresses") for kind in KINDS if getattr(item, kind)]
     told = f"{item.teacher}, {numbers.label(key.arm, key.shots)}, repeat {key.repeat}: "
     told += "a copy, " if item.copy else ""
+    told += f"{_figure('changed', item.changed)} of its words changed, " if item.changed is not None else ""
     told += f"distance {item.distance:.2f}, {numbers.count(item.run, 'word')} in a row"
     told += f", shares {_and(shared)} with the silo" if shared else ""
     return NearText(told, trace.place, trace.file, key.name, item.message, item.item)
@@ -257,15 +273,18 @@ def _row(arm: ArmTraces, name: str, one: Compared) -> ComparedRow:
 
 
 def _figure(name: str, value: float) -> str:
+    if name == "changed":
+        return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
     return f"{value:.2f}" if name == "distance" else f"{value:g}"
 
 
 def limits_of_measure() -> str:
     """Say what is called a near copy, in words."""
     return (
-        f"Near copy: a distance of at most {NEAR_COPY:g}, or {LONG_RUN} words in a row, where no public text comes as near. Nearer "
-        f"than chance: more texts are beyond all but one in {ONE_IN} public ones than in one run of 100 by chance, if all texts were "
-        "independent of each other; those of one teacher are not, so take it as a yardstick. A number counts in each of its forms."
+        f"Near copy: less than {100 * CHANGED:.0f} % of its words changed, a distance of at most {NEAR_COPY:g}, or {LONG_RUN} words "
+        "in a row, where no public text comes as near. Nearer than chance: more texts are beyond all but one in "
+        f"{ONE_IN} public ones than in one run of 100 by chance, if all texts were independent of each other; those of one "
+        "teacher are not, so take it as a yardstick. A number counts in each of its forms."
     )
 
 

@@ -30,7 +30,7 @@ def show_nearest(folder: Path, console: Console) -> None:
 
 
 def show_closeness(folder: Path, task: str, console: Console) -> None:
-    """Print the verdict on privacy, and how close what left the silos is to them, with both controls."""
+    """Print the verdict on privacy, and how close what left the silos is to them, with the controls."""
     if (folder / "run.json").is_file():
         show_nearest(folder, console)
     if not (folder / "closeness.json").is_file():
@@ -43,6 +43,7 @@ def show_closeness(folder: Path, task: str, console: Console) -> None:
         "items": [f"{row.summary.items:,}" for row in rows],
         "copies": [f"{numbers.percent(row.summary.copies)} %" for row in rows],
         "distance": [f"{row.summary.distance:.2f}" for row in rows],
+        "changed": ["" if row.summary.changed is None else numbers.percent(row.summary.changed) for row in rows],
         "run": [f"{row.summary.run}" for row in rows],
         "names": [numbers.percent(row.summary.names) for row in rows],
         "numbers": [numbers.percent(row.summary.numbers) for row in rows],
@@ -56,7 +57,8 @@ def show_closeness(folder: Path, task: str, console: Console) -> None:
     console.print()
     paper = " Paper: its distance, Table 6." if "paper" in columns else ""
     caption = (
-        "Controls: verbatim is private rows word for word, public is texts that no silo holds. Distance: mean, 0 is a copy. "
+        "Controls: verbatim is private rows word for word, near is rows with one word changed, public is texts that no silo "
+        "holds. Distance: mean, 0 is a copy. Changed: least, of words, in %; below 25 is a near copy. "
         f"Run: the longest, in words. Names, numbers: % of items with one of the silo.{paper}"
     )
     console.print(Text(caption, style="dim"))

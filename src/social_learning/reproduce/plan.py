@@ -174,32 +174,41 @@ def experiment_for(request: Request, task: str, other_teachers: bool = False) ->
                 "have options of their own"
             )
         apply_override(table, override)
-    table["arms"] = _other_arms(table, request) if other_teachers else {**_ARMS, **_ARMS_OF.get(task, {})}
+    # What somebody sets for all teachers holds for the paper's, too.
+    guards = {key: value for key, value in _PAPER_GUARDS.items() if key not in table["teachers"]}
+    paper = {"generation": {"recipe": "paper"}, "teachers": guards}
+    own = _ARMS_OF.get(task, {})
+    table["arms"] = _other_arms(table, request, paper) if other_teachers else {**_arms(paper), **own}
     return parse_experiment(table, "reproduce")
 
 
-_PAPER = {"generation": {"recipe": "paper"}}
-_ARMS: Mapping[str, Any] = {
-    FLOOR: {},
-    "manual": {},
-    "original": {},
-    "generated": {},
-    "generated-paper": {"method": "generated", **_PAPER},
-    "voted": {},
-    "voted-paper": {"method": "voted", **_PAPER},
-    "instruction": {},
-}
+_PAPER_GUARDS: Mapping[str, Any] = {"min_distance": 0.0, "no_shared_numbers": False}
+"""The paper's teachers keep back copies and what is malformed, and nothing else."""
+
+
+def _arms(paper: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        FLOOR: {},
+        "manual": {},
+        "original": {},
+        "generated": {},
+        "generated-paper": {"method": "generated", **paper},
+        "voted": {},
+        "voted-paper": {"method": "voted", **paper},
+        "instruction": {},
+    }
+
 
 _ARMS_OF: Mapping[str, Any] = {"gsm8k": {"format-note": {"method": "manual", "instruction": {"text": FORMAT_NOTE}}}}
 """What a single task has besides: a zero-shot student of GSM8K is not told of `####`, without which no answer can be read."""
 
 
-def _other_arms(table: Mapping[str, Any], request: Request) -> dict[str, Any]:
+def _other_arms(table: Mapping[str, Any], request: Request, paper: Mapping[str, Any]) -> dict[str, Any]:
     shots = [n for n in table["shots"] if n <= ALONE]
     return {
         FLOOR: {},
         "other-teachers": {"method": "generated"},
-        "other-teachers-paper": {"method": "generated", **_PAPER},
+        "other-teachers-paper": {"method": "generated", **paper},
         "alone": {
             "method": "original",
             "student": {"model": request.teacher_model},

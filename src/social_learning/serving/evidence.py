@@ -11,7 +11,7 @@ from social_learning.corpus import read_examples
 from social_learning.data import ColumnMap
 from social_learning.departures import items_of
 from social_learning.errors import DataError, ServingError
-from social_learning.guards import Origin, Private, normalise
+from social_learning.guards import Origin, Private
 from social_learning.privacy.closeness import as_text, measure
 from social_learning.privacy.detectors import detector
 from social_learning.privacy.handed import Handed, HandedItem
@@ -22,6 +22,7 @@ from social_learning.serving.silo_file import SiloFile, load_policy, load_silo
 from social_learning.task import Example, Task
 from social_learning.tasks import built_in
 from social_learning.teacher import Departure
+from social_learning.text import normalise
 
 APART = "\uffff"
 """What stands between two rows; no text that leaves holds it."""

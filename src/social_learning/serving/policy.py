@@ -16,6 +16,7 @@ from social_learning.messages import (
     RequestOriginals,
     RequestVote,
 )
+from social_learning.privacy.wording import NEAR
 from social_learning.task import Example
 
 Kind = Literal["examples", "instruction", "vote", "grades"]
@@ -72,8 +73,8 @@ class Guards(_Table):
     """`[guards]`: the guards of the silo, as in `[teachers]` of an experiment file."""
 
     no_copies: bool = True
-    min_distance: float = Field(default=0.0, ge=0, lt=1)
-    no_shared_numbers: bool = False
+    min_distance: float = Field(default=NEAR, ge=0, lt=1)
+    no_shared_numbers: bool | Literal["auto"] = "auto"
     no_shared_names: bool = False
     detector: Literal["own", "presidio"] = "own"
 

@@ -110,7 +110,7 @@ def teachers_of(file: SiloFile, silo: Silo, policy: Policy, model: LanguageModel
 
     def teacher(repeat: int) -> Teacher:
         seed = child_seed(file.seed, "teacher", file.name, repeat)
-        guards = guards_for(policy.guards)
+        guards = guards_for(policy.guards, silo.task)
         return Teacher(silo, model, guards=guards, seed=seed, detector=found, whole_grades=True)
 
     return teacher

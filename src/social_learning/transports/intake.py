@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from social_learning.errors import MessageError, TaskError
-from social_learning.guards import normalise, private_texts, visible
+from social_learning.guards import private_texts
 from social_learning.messages import (
     NAME_FORM,
     RESPONSE_BYTES,
@@ -29,6 +29,7 @@ from social_learning.messages import (
     response_from_json,
 )
 from social_learning.task import ANSWER, Example, Task
+from social_learning.text import normalise, visible
 from social_learning.transports.carrier import Missing
 
 LONGEST_TEXT = 8_000
