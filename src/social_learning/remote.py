@@ -76,7 +76,9 @@ def learn(
         folder = stack.enter_context(RunFolder(path, experiment))
         folder.begin()
         told = facts(corpus)
-        folder.depends_on("data", {name: told[name] for name in ("source", "test_examples", "sha256")})
+        folder.depends_on(
+            "data", {name: told[name] for name in ("source", "test_examples", "test_duplicates", "sha256")}
+        )
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
         log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl")))
         setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)
