@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from social_learning.answer import Answer
 from social_learning.corpus import Corpus
 from social_learning.errors import EvaluationError
 from social_learning.evaluation import CHUNK, Evaluation, evaluate
@@ -20,11 +21,11 @@ GSM8K = BUILT_IN["gsm8k"].task
 
 
 def student_who(*answers: str | None) -> Student:
-    """A student that gives these answers, in order, whatever it is asked."""
+    """A student that gives these answers, in order, whatever it is asked; None where it cannot be read."""
     left = list(answers)
 
-    def give(questions: Sequence[Mapping[str, str]]) -> list[str | None]:
-        return [left.pop(0) for _ in questions]
+    def give(questions: Sequence[Mapping[str, str]]) -> list[Answer]:
+        return [Answer.read(left.pop(0)) for _ in questions]
 
     return cast("Student", SimpleNamespace(answers=give))
 
@@ -67,8 +68,8 @@ def test_rows_are_asked_in_chunks_and_progress_is_told() -> None:
 
 def test_an_answer_for_every_question_or_an_error() -> None:
     class Hasty(Student):
-        def answers(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
-            return [None]
+        def answers(self, questions: Sequence[Mapping[str, str]]) -> list[Answer]:
+            return [Answer("spam")]
 
     with pytest.raises(ValueError, match="longer"):
         evaluate(Hasty(CopycatModel("m"), Lesson(task=SMS)), SMS, rows("spam", "spam"))

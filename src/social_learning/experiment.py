@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,8 @@ def examine(
     )
     told = f"{key.name}: test rows"
     watch.step(told, 0, len(corpus.test))
-    return evaluate(student, corpus.task, corpus.test, lambda n, of: watch.step(told, n, of))
+    partial = experiment.budget.when_spent == "finish"
+    return evaluate(student, corpus.task, corpus.test, lambda n, of: watch.step(told, n, of), partial=partial)
 
 
 def teacher_for(
@@ -199,7 +201,9 @@ def silos_folder(experiment: Experiment) -> Path:
 
 
 def facts(corpus: Corpus) -> dict[str, Any]:
-    """What a run folder remembers of the data: where it is from, counts, and a digest that tells whether it changed."""
+    """What a run folder remembers of the data: where it is from, counts (those of `Sifted` too), and a digest that tells
+    whether it changed.
+    """
     digest = hashlib.sha256()
     for example in (*corpus.train, *corpus.test):
         digest.update(corpus.task.render(example).encode() + b"\0")
@@ -207,5 +211,6 @@ def facts(corpus: Corpus) -> dict[str, Any]:
         "source": corpus.source,
         "train_examples": len(corpus.train),
         "test_examples": len(corpus.test),
+        **asdict(corpus.sifted),
         "sha256": digest.hexdigest(),
     }
