@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from social_learning.answer import Answer
 from social_learning.corpus import Corpus
 from social_learning.errors import ModelError
 from social_learning.lesson import Lesson
@@ -192,3 +193,25 @@ def test_the_label_goes_on_where_the_prompt_ends(task: Task) -> None:
     Student(model, Lesson(task=task), calibrate=False).answer({"text": "hello"})
     whole = [str(prompt) + label for prompt, label in model.pairs]
     assert whole == [task.template.format(text="hello", answer=label) for label in task.labels]
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (Completion(" spam", (-1.0,), "stop"), Answer("spam")),
+        (Completion(" spam", (-1.0,), "length"), Answer("spam")),
+        (Completion(" no idea", (-1.0,), "stop"), Answer(failure="unparsed")),
+        (Completion(" ", (-1.0,), "length"), Answer(failure="unparsed")),
+        (Completion(" \n", (-1.0,), "stop"), Answer(failure="missing")),
+        (Completion("", (), "missing"), Answer(failure="missing")),
+        (Completion("", (), "refused"), Answer(failure="refused")),
+    ],
+)
+def test_no_answer_is_told_apart_by_why_there_is_none(completion: Completion, answer: Answer) -> None:
+    class Says(FakeModel):
+        def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+            return [[completion] for _ in prompts]
+
+    student = Student(Says("m"), Lesson(task=SMS), answer_by="free")
+    assert student.answers(asks("hello")) == [answer]
+    assert student.answer({"text": "hello"}) == answer.text

@@ -31,6 +31,7 @@ _RAISED = "⁰¹²³⁴-⁹⁺⁻₀-₉"
 _MARKS = {"point": ".\u066b", "comma": ",\u066b"}
 _SEPARATORS = {"point": f",\u066c'’_{_BLANKS}", "comma": f".\u066c'’_{_BLANKS}"}
 
+_LEADING = "(?![0\u0660\u06f0\u0966\uff10])\\d"
 _START = re.compile(rf"\d|[{_VULGAR}]")
 _WORDS = re.compile(r"\b(?:minus|negative)[^\S\n]+\Z", re.IGNORECASE)
 _LEAD = re.compile(
@@ -40,11 +41,11 @@ _LEAD = re.compile(
 
 def _body(mark: str, separators: str) -> re.Pattern[str]:
     """The number itself, without its sign: mixed, a fraction, or decimal digits with perhaps an exponent."""
-    groups = rf"[1-9]\d{{0,2}}(?P<sep>[{separators}])\d{{3}}(?:(?P=sep)\d{{3}})*(?!\d)"
-    lakhs = r"[1-9]\d?(?:,\d\d)+,\d{3}(?!\d)|" if "," in separators else ""
+    groups = rf"{_LEADING}\d{{0,2}}(?P<sep>[{separators}])\d{{3}}(?:(?P=sep)\d{{3}})*(?!\d)"
+    lakhs = rf"{_LEADING}\d?(?:,\d\d)+,\d{{3}}(?!\d)|" if "," in separators else ""
     return re.compile(
         rf"(?P<whole>\d+)[{_BLANKS}]?(?P<part>[{_VULGAR}])|(?P<vulgar>[{_VULGAR}])"
-        rf"|(?P<mixed>\d+)[{_BLANKS}](?P<over>[1-9]\d*)[{_SLASH}](?P<under>\d+)"
+        rf"|(?P<mixed>\d+)[{_BLANKS}](?P<over>{_LEADING}\d*)[{_SLASH}](?P<under>\d+)"
         rf"|(?P<above>\d+)[^\S\n]?[{_SLASH}][^\S\n]?(?P<below>\d+)"
         rf"|(?P<digits>{lakhs}{groups}|\d+)?(?:[{mark}](?P<decimals>\d+))?"
         rf"(?:[eE](?P<sign>[{_MINUS}+]?)(?P<exponent>\d{{1,3}})(?!\d))?"
@@ -54,7 +55,7 @@ def _body(mark: str, separators: str) -> re.Pattern[str]:
 _BODIES = {mark: _body(_MARKS[mark], _SEPARATORS[mark]) for mark in ("point", "comma")}
 
 _GOES_ON = re.compile(
-    rf"\d|[.,:;\u066b\u066c]+\(?\d|['’_{_JOINING}]\d| \d{{3}}(?!\d)"  # groups and marks that do not fit
+    rf"\d|[.,:;\u066b\u066c]+\(?\d|['’_{_JOINING}]\d| \d{{3}}(?!\d)|[{_BLANKS}]\d+[{_SLASH}]\d"  # groups and marks that do not fit
     rf"|[{_DASH}](?:\d|\s|\Z)"  # a range, a date, a minus behind
     rf"|[^\S\n]?[{_SLASH}][^\S\n]?[{_CURRENCY}]?\d"  # a fraction of what is none
     rf"|[eE][{_MINUS}+]?\d|[xX][0-9A-Fa-f]|[×*·^][^\S\n]?\d|\*\*[^\S\n]?\d|[{_VULGAR}{_RAISED}]"  # powers, products
