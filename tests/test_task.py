@@ -43,7 +43,7 @@ every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 word = st.text(
     st.characters(categories=("L", "N", "S", "Po"), exclude_characters="=:;>_#{}+^$`~|<"), min_size=1, max_size=8
 )
-letters = st.text(st.characters(categories=("L",)), min_size=1, max_size=8)
+letters = st.text(st.characters(categories=("L", "M")), min_size=1, max_size=8)
 line = st.lists(word, min_size=1, max_size=6).map(" ".join)
 blank = st.sampled_from(
     ["\n", "\n\n", "\r\n", " ", "\t", "\u2028", "\ufeff", "\\n", "%s", "{", "}", "{{", "{answer}", "{text}"]
