@@ -64,7 +64,7 @@ def label_scores(corpus: Corpus, rows: int, shots: int = SHOTS) -> ScoreWork:
     """Every label after every test row's prompt, as a student that answers by labels asks."""
     lesson, task = lesson_of(corpus, shots), corpus.task
     pairs = [
-        (lesson.prompt(example.fields), task.continuation(label))
+        (lesson.prompt(example.fields), task.scored_label(label))
         for example in _part(corpus.test, rows, "test rows")
         for label in task.labels
     ]

@@ -8,16 +8,19 @@ import json
 import sys
 import tempfile
 import traceback
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from social_learning.data import ColumnMap, Row, drop_duplicates, read_rows, to_examples
-from social_learning.errors import DataError
+from social_learning.data import ColumnMap, Row, conflicting, drop_duplicates, read_rows, to_examples
+from social_learning.errors import DataError, TaskError
 from social_learning.task import Example, Task
 
 SECRET = "meet Ana at nine"
@@ -28,6 +31,8 @@ TASK = Task(
     metric="labels",
     multiline=("text",),
 )
+
+FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -479,3 +484,45 @@ def test_drops_duplicates() -> None:
     assert [example.fields["text"] for example in kept] == ["Hello  you", "Straße", "other"]
     assert kept[0].answer == "spam"
     assert drop_duplicates(iter(()), TASK) == []
+
+
+def test_questions_are_the_same_whatever_the_form_of_their_accents() -> None:
+    rows = [row(text=unicodedata.normalize(form, "Été à Zürich"), answer="spam") for form in FORMS]
+    assert len(drop_duplicates(to_examples(rows, TASK), TASK)) == 1
+
+
+def test_questions_with_different_answers_are_counted_once_each() -> None:
+    pairs = [("a", "spam"), ("A", "not spam"), ("a ", "spam"), ("b", "spam"), ("B", "SPAM"), ("c", "spam")]
+    assert conflicting(to_examples([row(text=text, answer=answer) for text, answer in pairs], TASK), TASK) == 1
+    sums = Task(name="sums", template="{text} = {answer}", metric="number")
+    rows = [row(text=text, answer=answer) for text, answer in (("1/2", "0.5"), ("1/2", "½"), ("2", "2"), ("2", "-2"))]
+    assert conflicting(to_examples(rows, sums), sums) == 1
+
+
+@pytest.mark.parametrize("answer", ["\u2212 5,5.", "- 5", "1,5", "3-4", "five"])
+def test_a_number_that_can_be_read_in_two_ways_refuses_the_row(answer: str) -> None:
+    task = Task(name="sums", template="{text} = {answer}", metric="number")
+    message = refusal(lambda: to_examples([row(text="what", answer=answer)], task))
+    assert message == (
+        "mail.jsonl, row 7, field 'answer': holds no number that can be read in one way only: write it like 1234.5, -5, 1e5 or 3/4, "
+        "or set the task's decimal to 'comma'"
+    )
+
+
+def test_a_decimal_comma_is_for_text_and_numbers_keep_their_value() -> None:
+    task = Task(name="sums", template="{text} = {answer}", metric="number", decimal="comma")
+    values: list[object] = ["1.234,5", "1,234", 1.234, Decimal("1234.5"), 1234, 2.5e-7]
+    examples = to_examples([row(text="what", answer=value) for value in values], task)
+    right = ["1234.5", "1.234", "1.234", "1234.5", "1234", "0.00000025"]
+    assert all(task.correct(answer, example) for answer, example in zip(right, examples, strict=True))
+    with pytest.raises(TaskError, match="only a task with metric 'number' has a decimal mark"):
+        TASK.variant(decimal="comma")
+
+
+def test_values_of_labels_are_found_by_accents_in_either_form_and_by_case_where_one_is_meant() -> None:
+    columns = ColumnMap(label_names={"gelé": "spam", "F": "spam", "f": "not spam"})
+    values = (unicodedata.normalize("NFD", "Gelé"), "F", "f")
+    rows = [row(text="hi", answer=value) for value in values]
+    assert [example.answer for example in to_examples(rows, TASK, columns)] == ["spam", "spam", "not spam"]
+    with pytest.raises(DataError, match=r"label_names: .* stands there twice"):
+        ColumnMap(label_names={"gelé": "spam", unicodedata.normalize("NFD", "gelé"): "not spam"})

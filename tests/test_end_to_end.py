@@ -45,7 +45,7 @@ def test_three_teachers_teach_a_student_on_the_embedded_model(tmp_path: Path, em
     model = load_model("smollm2-135m-instruct", dtype="float32")
     student = Student(model, lesson, seed=child_seed(settings.seed, "student", 0))
     right = [
-        answer is not None and corpus.task.correct(answer, example)
+        answer.text is not None and corpus.task.correct(answer.text, example)
         for answer, example in zip(student.answers([e.fields for e in corpus.test]), corpus.test, strict=True)
     ]
     assert ["c" if correct else "w" for correct in right] == list(stated["outcomes"])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from benchmarks.endpoints.loopback import Answer, Asked
 from benchmarks.endpoints.pretender import Pretender
 from social_learning.errors import ContextLengthError, EndpointError, ModelError
 from social_learning.models.base import Completion, SampleCall, Sampling, Score
+from social_learning.models.cache import CachedModel, CallCache
 from social_learning.models.endpoint.faults import Broken
 from social_learning.models.endpoint.forms import Dialect, body_of, checked_logprob, read_completion
-from social_learning.models.endpoint.model import EndpointModel
+from social_learning.models.endpoint.model import MISSING_IN_A_ROW, EndpointModel
 from social_learning.models.endpoint.scoring import read_ids
 from tests.conftest import Connect, Hours
 
@@ -85,6 +87,8 @@ PASSING: dict[str, Callable[[Answer], Answer]] = {
     "no choice": lambda answer: replace(answer, body={**answer.body, "choices": []}),
     "two choices": lambda answer: replace(answer, body={**answer.body, "choices": answer.body["choices"] * 2}),
     "no finish": changed(lambda body: body["choices"][0].pop("finish_reason")),
+    "another finish": changed(lambda body: body["choices"][0].update(finish_reason="tool_calls")),
+    "no text": changed(lambda body: body["choices"][0].pop("text")),
     "text is a number": changed(lambda body: body["choices"][0].update(text=7)),
     "too many tokens": usage(completion_tokens=1000),
     "no tokens": usage(completion_tokens=0),
@@ -101,6 +105,9 @@ PASSING: dict[str, Callable[[Answer], Answer]] = {
 }
 """What a server may do once, and do right the next time."""
 
+EMPTY = ("no choice", "no finish", "another finish", "no text")
+"""What holds no answer, and nothing else that is wrong."""
+
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_fault_that_passes_leaves_no_trace(connect: Connect, fault: str) -> None:
@@ -110,7 +117,7 @@ def test_a_fault_that_passes_leaves_no_trace(connect: Connect, fault: str) -> No
     assert handler.calls == 3
 
 
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", [fault for fault in PASSING if fault not in EMPTY])
 def test_a_fault_that_stays_is_an_error_that_repeats_nothing(connect: Connect, fault: str) -> None:
     model, _ = spoiled(connect, lambda answer, _: PASSING[fault](answer))
     with pytest.raises(EndpointError, match=r"^served gave no usable answer in ") as caught:
@@ -237,12 +244,65 @@ def test_a_failure_to_keep_an_answer_is_told(connect: Connect) -> None:
         connect(Pretender()).answer_each([SampleCall("a b", Sampling(max_tokens=2), 0)], finished)
 
 
-def test_an_answer_that_a_filter_took_is_an_answer_that_cannot_be_read(connect: Connect) -> None:
+@pytest.mark.parametrize("fault", EMPTY)
+def test_a_call_that_is_never_answered_is_missing_and_the_others_go_on(
+    connect: Connect, fault: str, tmp_path: Path
+) -> None:
+    def handler(asked: Asked) -> Answer:
+        answer = pretender(asked)
+        return PASSING[fault](answer) if begun and "the dog" in str(asked.body) else answer
+
+    pretender, begun = Pretender(), list[bool]()
+    model = connect(handler)
+    begun.append(True)
+    cached = CachedModel(model, CallCache(tmp_path / "calls.db"))
+    lost, made = (row[0] for row in cached.generate(["the dog", "the cat"], Sampling(max_tokens=6)))
+    assert (lost.text, lost.finish, lost.tokens) == ("", "missing", 0)
+    assert made.text
+    begun.clear()
+    again = cached.generate(["the dog"], Sampling(max_tokens=6))[0][0]  # it was not kept as an answer
+    assert again.text
+    assert cached.usage.cached == 0
+
+
+def test_an_endpoint_that_answers_nothing_any_more_ends_the_run(connect: Connect) -> None:
+    model, _ = spoiled(connect, lambda answer, _: PASSING["no choice"](answer))
+    asked = [f"text {n}" for n in range(MISSING_IN_A_ROW + 40)]
+    with pytest.raises(EndpointError, match="the last: an answer without a choice"):
+        model.generate(asked, Sampling(max_tokens=2))
+
+
+FILTERS: dict[str, Callable[[Answer], Answer]] = {
+    "finish": changed(lambda body: body["choices"][0].update(finish_reason="content_filter")),
+    "finish without text": lambda answer: Answer({**answer.body, "choices": [{"finish_reason": "content_filter"}]}),
+    "finish in capitals": changed(lambda body: body["choices"][0].update(finish_reason="SAFETY")),
+    "refusal": changed(lambda body: body["choices"][0].update(message={"content": None, "refusal": SECRET})),
+    "400": lambda _: Answer({"error": {"code": "content_filter", "param": "prompt", "message": SECRET}}, 400),
+    "403": lambda _: Answer({"error": {"code": 403, "metadata": {"reasons": ["x"], "flagged_input": SECRET}}}, 403),
+    "200": lambda _: Answer({"error": {"code": "content_filter", "message": SECRET}}),
+}
+"""How hosts say that a filter of theirs, or the model itself, withholds an answer."""
+
+
+@pytest.mark.parametrize("how", FILTERS)
+def test_what_a_filter_withholds_is_refused_asked_for_once_and_kept_as_that(
+    connect: Connect, how: str, tmp_path: Path
+) -> None:
+    model, handler = spoiled(connect, lambda answer, _: FILTERS[how](answer))
+    cached = CachedModel(model, CallCache(tmp_path / "calls.db"))
+    for _ in range(2):
+        made = cached.generate(["the cat"], Sampling(max_tokens=4))[0][0]
+        assert (made.text, made.logprobs, made.finish) == ("", (), "refused")
+        assert SECRET not in repr(made)
+    assert handler.calls == 1
+
+
+@pytest.mark.parametrize("said", ["STOP", "eos_token", "stop", "end_turn"])
+def test_an_end_is_known_by_each_of_its_names(connect: Connect, said: str) -> None:
     model, _ = spoiled(
-        connect, first(9, changed(lambda body: body["choices"][0].update(finish_reason="content_filter")))
+        connect, lambda answer, _: changed(lambda body: body["choices"][0].update(finish_reason=said))(answer)
     )
-    made = model.generate(["the cat"], Sampling(max_tokens=4))[0][0]
-    assert (made.text, made.finish) == ("", "stop")
+    assert model.generate(["the cat"], Sampling(max_tokens=4))[0][0].finish == "stop"
 
 
 @given(st.floats() | st.integers() | st.none() | st.booleans() | st.text())

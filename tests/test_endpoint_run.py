@@ -149,6 +149,26 @@ def test_a_budget_stops_a_run_cleanly_and_more_of_it_finishes_the_same_run(serve
     assert max(generated.values()) <= 2  # probes ask for the same seed twice
 
 
+def test_a_run_may_finish_a_cell_with_what_the_budget_gave_and_does_it_again_with_more(
+    serve: Serve, tmp_path: Path
+) -> None:
+    def go(limit: int, name: str = "run") -> str:
+        settings = experiment(
+            server, arms=["zero-shot"], repeats=1, budget={"max_calls": limit, "when_spent": "finish"}
+        )
+        run(settings, tmp_path / name)
+        table = json.loads((tmp_path / name / "cells" / "zero-shot-r0" / "cell.json").read_text())
+        return str(table["outcomes"])
+
+    server = serve(MixingPretender())
+    partial = go(7)
+    assert 0 < partial.count("b") < len(partial)
+    assert go(7) == partial
+    whole = go(10_000)
+    assert "b" not in whole
+    assert all(some in (full, "b") for some, full in zip(partial, whole, strict=True))
+
+
 def test_a_budget_of_money_is_kept_over_all_goes(serve: Serve, tmp_path: Path) -> None:
     server = serve(MixingPretender())
     table = {"prices": {"input": 10.0, "output": 10.0}}

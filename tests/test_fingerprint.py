@@ -32,7 +32,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "Task": {
         "name": "other", "template": "Question: {q}\nA: {answer}", "instruction": "Say.", "metric": "number",
         "answer_marker": "####", "answer_pattern": "[a-z]+", "multiline": ["q"], "max_answer_tokens": 9,
-        "max_example_tokens": 64, "cloze": True,
+        "max_example_tokens": 64, "cloze": True, "decimal": "comma",
     },
     "Data": {
         "train": "others.csv", "test": "test.csv", "train_split": "a", "test_split": "b", "columns": {"q": "x"},
@@ -70,7 +70,7 @@ PLACES = {
     "EndpointTable": ("models", "big"), "Remote": ("remote",),
 }  # fmt: skip
 IN_ARMS = ("arms", "shots", "teachers", "student", "generation", "instruction")
-ALONE = {("Task", "labels"), ("Task", "gap")}
+ALONE = {("Task", "labels"), ("Task", "gap"), ("Task", "decimal")}
 """Settings that need others beside them; they have a test of their own."""
 
 
@@ -129,6 +129,7 @@ def test_settings_that_need_others_count_too() -> None:
 
     assert own(metric="labels", labels=["a", "b"]) != own(metric="labels", labels=["a", "c"])
     assert own(cloze=True) != own(cloze=True, gap="___")
+    assert own(metric="number") != own(metric="number", decimal="comma")
 
 
 def test_arms_count_as_they_are_put_together() -> None:

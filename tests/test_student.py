@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from social_learning.answer import Answer
 from social_learning.corpus import Corpus
 from social_learning.errors import ModelError
 from social_learning.lesson import Lesson
@@ -45,6 +46,11 @@ def question(prompt: Prompt) -> str:
     return str(prompt).rpartition("\n\n")[2].removeprefix("Text: ").removesuffix("\nClass:")
 
 
+def texts_of(student: Student, questions: Sequence[dict[str, str]]) -> list[str | None]:
+    """What a student answers; None where there is no answer."""
+    return [answer.text for answer in student.answers(questions)]
+
+
 def asks(*texts: str) -> list[dict[str, str]]:
     return [{"text": text} for text in texts]
 
@@ -52,7 +58,7 @@ def asks(*texts: str) -> list[dict[str, str]]:
 def test_labels_are_chosen_by_likelihood() -> None:
     model = Oracle(likes=lambda question, label: -1.0 if (label == "spam") == ("cash" in question) else -2.0)
     lesson = Lesson(task=SMS, instruction="Decide.")
-    assert Student(model, lesson, calibrate=False).answers(asks("win cash", "hello")) == ["spam", "not spam"]
+    assert texts_of(Student(model, lesson, calibrate=False), asks("win cash", "hello")) == ["spam", "not spam"]
     prompt = "Decide.\n\nText: win cash\nClass:"
     assert model.pairs[:2] == [(prompt, " spam"), (prompt, " not spam")]
     assert model.prompts == []
@@ -66,7 +72,7 @@ def test_long_labels_are_scored_as_a_whole() -> None:
 def test_a_free_answer_is_greedy_and_read_by_the_task() -> None:
     model = Oracle(says=lambda question: " Spam, surely\n" if "cash" in question else "no idea")
     student = Student(model, Lesson(task=SMS), answer_by="free")
-    assert student.answers(asks("cash", "hello")) == ["spam", None]
+    assert texts_of(student, asks("cash", "hello")) == ["spam", None]
     assert model.prompts == ["Text: cash\nClass:", "Text: hello\nClass:"]
     (sampling,) = model.samplings
     assert (sampling.temperature, sampling.max_tokens, sampling.stop) == (0.0, SMS.max_answer_tokens, ("\n",))
@@ -74,7 +80,7 @@ def test_a_free_answer_is_greedy_and_read_by_the_task() -> None:
 
 def test_tasks_without_labels_are_answered_freely() -> None:
     model = Oracle(says=lambda _: "3*4 = 12\n#### 12")
-    assert Student(model, Lesson(task=GSM8K)).answers([{"question": "3*4?"}]) == ["12"]
+    assert texts_of(Student(model, Lesson(task=GSM8K)), [{"question": "3*4?"}]) == ["12"]
     assert model.samplings[0].stop == ("\n\n",)
 
 
@@ -98,9 +104,9 @@ def biased(question: str, label: str) -> float:
 
 def test_calibration_takes_a_lessons_bias_away() -> None:
     questions = asks("spam", "not spam")
-    assert Student(Oracle(likes=biased), Lesson(task=SMS), calibrate=False).answers(questions) == ["spam", "spam"]
+    assert texts_of(Student(Oracle(likes=biased), Lesson(task=SMS), calibrate=False), questions) == ["spam", "spam"]
     model = Oracle(likes=biased)
-    assert Student(model, Lesson(task=SMS)).answers(questions) == ["spam", "not spam"]
+    assert texts_of(Student(model, Lesson(task=SMS)), questions) == ["spam", "not spam"]
     asked = [question(prompt) for prompt, _ in model.pairs]
     assert asked == [text for text in (*CONTENT_FREE, "spam", "not spam") for _ in SMS.labels]
 
@@ -135,8 +141,8 @@ def test_a_lesson_with_examples_is_calibrated_on_their_words_in_random_order() -
 def test_the_bias_of_a_lesson_with_examples_is_taken_away() -> None:
     lesson = Lesson(task=SMS, examples=SHOTS)
     questions = asks("spam", "not spam")
-    assert Student(Oracle(likes=biased), lesson, calibrate=False).answers(questions) == ["spam", "spam"]
-    assert Student(Oracle(likes=biased), lesson).answers(questions) == ["spam", "not spam"]
+    assert texts_of(Student(Oracle(likes=biased), lesson, calibrate=False), questions) == ["spam", "spam"]
+    assert texts_of(Student(Oracle(likes=biased), lesson), questions) == ["spam", "not spam"]
 
 
 def test_every_field_has_words_of_its_own_kind() -> None:
@@ -172,13 +178,13 @@ def test_calibration_fills_every_field() -> None:
 def test_no_questions_have_no_answers() -> None:
     for answer_by in ("labels", "free"):
         for calibrate in (False, True):
-            assert Student(Oracle(), Lesson(task=SMS), answer_by=answer_by, calibrate=calibrate).answers([]) == []
+            assert texts_of(Student(Oracle(), Lesson(task=SMS), answer_by=answer_by, calibrate=calibrate), []) == []
 
 
 def test_a_lesson_helps_a_model_that_copies(phone_messages: Corpus) -> None:
     shots = phone_messages.train[:8]
     student = Student(CopycatModel("fake:copycat"), Lesson(task=phone_messages.task, examples=shots), answer_by="free")
-    assert student.answers([shot.fields for shot in shots]) == [shot.answer for shot in shots]
+    assert texts_of(student, [shot.fields for shot in shots]) == [shot.answer for shot in shots]
 
 
 @pytest.mark.parametrize("task", [SMS, SMS.variant(template="{text} ={answer}")])
@@ -187,3 +193,25 @@ def test_the_label_goes_on_where_the_prompt_ends(task: Task) -> None:
     Student(model, Lesson(task=task), calibrate=False).answer({"text": "hello"})
     whole = [str(prompt) + label for prompt, label in model.pairs]
     assert whole == [task.template.format(text="hello", answer=label) for label in task.labels]
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (Completion(" spam", (-1.0,), "stop"), Answer("spam")),
+        (Completion(" spam", (-1.0,), "length"), Answer("spam")),
+        (Completion(" no idea", (-1.0,), "stop"), Answer(failure="unparsed")),
+        (Completion(" ", (-1.0,), "length"), Answer(failure="unparsed")),
+        (Completion(" \n", (-1.0,), "stop"), Answer(failure="missing")),
+        (Completion("", (), "missing"), Answer(failure="missing")),
+        (Completion("", (), "refused"), Answer(failure="refused")),
+    ],
+)
+def test_no_answer_is_told_apart_by_why_there_is_none(completion: Completion, answer: Answer) -> None:
+    class Says(FakeModel):
+        def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+            return [[completion] for _ in prompts]
+
+    student = Student(Says("m"), Lesson(task=SMS), answer_by="free")
+    assert student.answers(asks("hello")) == [answer]
+    assert student.answer({"text": "hello"}) == answer.text

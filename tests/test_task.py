@@ -43,6 +43,7 @@ every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 word = st.text(
     st.characters(categories=("L", "N", "S", "Po"), exclude_characters="=:;>_#{}+^$`~|<"), min_size=1, max_size=8
 )
+letters = st.text(st.characters(categories=("L", "M")), min_size=1, max_size=8)
 line = st.lists(word, min_size=1, max_size=6).map(" ".join)
 blank = st.sampled_from(
     ["\n", "\n\n", "\r\n", " ", "\t", "\u2028", "\ufeff", "\\n", "%s", "{", "}", "{{", "{answer}", "{text}"]
@@ -67,7 +68,8 @@ def answers_of(task: Task) -> st.SearchStrategy[str]:
             lambda parts: "\n".join([*parts[0], f"#### {parts[1]}"])
         )
     if task.metric == "number":
-        return st.tuples(line, st.integers()).map(lambda parts: f"{parts[0]} {parts[1]}")
+        words = st.lists(letters, min_size=1, max_size=6).map(" ".join)
+        return st.tuples(words, st.integers()).map(lambda parts: f"{parts[0]} {parts[1]}")
     return word if task.answer_pattern else line
 
 

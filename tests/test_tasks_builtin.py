@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from social_learning.config import parse_experiment
-from social_learning.corpus import Corpus, load_corpus
+from social_learning.corpus import Corpus, Sifted, load_corpus, load_test
 from social_learning.errors import ConfigError, DataError
+from social_learning.experiment import facts
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN, built_in
 from social_learning.tasks.base import BuiltIn
@@ -120,6 +121,28 @@ def test_fewer_test_rows_are_a_part_of_all_of_them(phone_messages: Corpus) -> No
     fewer = load_corpus(parse_experiment({"name": "x", "task": "phone_messages", "data": {"test_rows": 30}}))
     assert fewer.test == phone_messages.test[:30]
     assert fewer.train == phone_messages.train
+
+
+def test_what_repeats_contradicts_and_leaks_is_counted(tmp_path: Path) -> None:
+    texts = {
+        "train": [("a", "spam"), ("A ", "spam"), ("b", "spam"), ("b", "not spam"), ("c", "spam"), ("d", "spam")],
+        "test": [("c", "not spam"), ("C", "not spam"), ("e", "spam"), ("D", "spam")],
+    }
+    for name, pairs in texts.items():
+        rows = [{"text": text, "answer": answer} for text, answer in pairs]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = {"train": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl")}
+    corpus = corpus_of("phone_messages", **own)
+    assert corpus.sifted == Sifted(2, 1, 2, 2)
+    assert [example.fields["text"] for example in corpus.train] == ["a", "b"]
+    assert load_test(parse_experiment({"name": "x", "task": "phone_messages", "data": own})).sifted == Sifted(
+        0, 1, 0, 0
+    )
+    one_file = corpus_of("phone_messages", train=own["train"], test_rows=1)
+    assert one_file.sifted == Sifted(2, 0, 1, 0)
+    assert len(one_file.train) + len(one_file.test) == 4
+    told = {"train_duplicates": 2, "test_duplicates": 1, "conflicting_questions": 2, "train_in_test": 2}
+    assert told.items() <= facts(corpus, tmp_path / "private").items()
 
 
 def test_training_rows_that_are_test_rows_go_however_few_test_rows_are_asked_for(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from social_learning.answer import Failure
 from social_learning.cloze import FEW
 from social_learning.corpus import Corpus
 from social_learning.drafts import Draft
@@ -27,7 +28,7 @@ from social_learning.messages import (
     RequestVote,
 )
 from social_learning.models.base import ChatTurn, Completion, LanguageModel, Prompt, Sampling, Score
-from social_learning.models.fakes import CopycatModel, FakeModel, MixerModel
+from social_learning.models.fakes import CopycatModel, FailingModel, FakeModel, MixerModel
 from social_learning.silo import Silo
 from social_learning.task import Example, Task
 from social_learning.tasks import BUILT_IN
@@ -617,6 +618,62 @@ def test_lessons_can_be_graded_without_likelihoods() -> None:
     request = RequestGrades(round=0, candidates=ROWS[:1], lessons=((0,),), questions=9, by="answers")
     assert teacher_of(model, held_out=rows).answer(request) == ReplyGrades(teacher="ann", round=0, grades=(0.25,))
     assert model.pairs == []
+
+
+def failing_teacher(how: Failure, says: str = " spam", seed: int = 0) -> Teacher:
+    """A teacher that judges by four held-out rows of spam, whose model fails after the candidate `bad` at the first three."""
+    rows = [Example(fields={"text": f"held out {n}"}, answer="spam") for n in range(4)]
+
+    def fails(prompt: str) -> Failure | None:
+        lesson, _, asked = prompt.rpartition("\n\n")
+        return how if "bad" in lesson and "held out 3" not in asked else None
+
+    return teacher_of(FailingModel(Scripted([said(says)]), fails), held_out=rows, seed=seed)
+
+
+GOOD, BAD = (Example(fields={"text": text}, answer="spam") for text in ("good", "bad"))
+
+
+@pytest.mark.parametrize(
+    ("how", "says", "grades"),
+    [
+        ("refused", " spam", (1.0, 1.0)),
+        ("missing", " spam", (1.0, 1.0)),
+        ("refused", " not spam", (0.0, 0.0)),
+        ("unparsed", " spam", (1.0, 0.25)),  # a lesson after which nothing can be read is no good one
+    ],
+)
+def test_what_was_withheld_speaks_neither_for_nor_against_a_lesson(
+    how: Failure, says: str, grades: tuple[float, ...]
+) -> None:
+    request = RequestGrades(round=0, candidates=(GOOD, BAD), lessons=((0,), (1,)), questions=4, by="answers")
+    reply = failing_teacher(how, says).answer(request)
+    assert isinstance(reply, ReplyGrades)
+    assert reply.grades == grades
+
+
+def test_a_vote_by_answers_takes_no_refusal_for_a_wrong_answer() -> None:
+    request = RequestVote(round=0, candidates=(BAD, GOOD), by="answers")
+    votes = [failing_teacher("refused", seed=seed).answer(request) for seed in range(20)]
+    assert {vote.choice for vote in votes if isinstance(vote, ReplyVote)} == {0, 1}
+
+
+def test_a_lesson_of_which_no_answer_came_gets_the_mean_of_the_others() -> None:
+    rows = [Example(fields={"text": f"held out {n}"}, answer=SMS.labels[n % 2]) for n in range(4)]
+    model = FailingModel(Scripted([said(" spam")]), lambda prompt: "refused" if "bad" in prompt else None)
+    request = RequestGrades(round=0, candidates=(GOOD, BAD), lessons=((0,), (1,)), questions=4, by="answers")
+    assert teacher_of(model, held_out=rows).answer(request) == ReplyGrades(teacher="ann", round=0, grades=(0.5, 0.5))
+    every = FailingModel(Scripted([said(" spam")]), lambda prompt: "missing")
+    assert teacher_of(every, held_out=rows).answer(request) == ReplyGrades(teacher="ann", round=0, grades=(0.0, 0.0))
+
+
+def test_what_a_filter_withholds_is_no_draft_and_is_counted_apart() -> None:
+    model = FailingModel(Scripted([said(" new text\nClass: spam")]), lambda prompt: "refused")
+    examples = ask_examples(teacher_of(model), plain(samples=8))
+    assert (examples.examples, examples.discarded) == ((), {"refused": 8})
+    reply = teacher_of(model).answer(RequestInstruction(round=0, shots=4, samples=3))
+    assert isinstance(reply, ReplyInstruction)
+    assert (reply.instruction, reply.discarded) == (None, {"refused": 3})
 
 
 def test_without_labels_half_of_a_grade_is_whether_the_answer_would_be_said() -> None:

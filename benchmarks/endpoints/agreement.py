@@ -46,7 +46,7 @@ def questions(corpus: Corpus, shots: int, rows: int) -> list[str]:
 
 def answers(model: LanguageModel, corpus: Corpus, prompts: Sequence[str]) -> Answers:
     """Score every label after every prompt, and continue every prompt greedily by eight tokens."""
-    labels = [corpus.task.continuation(label) for label in corpus.task.labels]
+    labels = [corpus.task.scored_label(label) for label in corpus.task.labels]
     scores = model.score([(prompt, label) for prompt in prompts for label in labels])
     return scores, [row[0] for row in model.generate(prompts, Sampling(max_tokens=8, stop=("\n",)))]
 

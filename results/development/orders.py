@@ -39,7 +39,7 @@ def main(run: Path, data: Path) -> None:
         for name, examples in orders(list(Lesson.load(cell).examples)).items():
             student = Student(model, Lesson(task=corpus.task, examples=tuple(examples)))
             answers = student.answers([example.fields for example in corpus.test])
-            right = np.mean([answer == row.answer for answer, row in zip(answers, corpus.test, strict=True)])
+            right = np.mean([answer.text == row.answer for answer, row in zip(answers, corpus.test, strict=True)])
             repeat = cell.name.rpartition("-r")[2]
             writer.writerow(
                 [corpus.task.name, f"order: {name}", repeat, len(corpus.test), round(100 * float(right), 1)]

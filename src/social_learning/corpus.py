@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from social_learning.config import Experiment
-from social_learning.data import ColumnMap, Row, drop_duplicates, read_rows, to_examples
+from social_learning.data import ColumnMap, Row, conflicting, drop_duplicates, question_key, read_rows, to_examples
 from social_learning.errors import ConfigError, DataError
 from social_learning.seeds import generator
 from social_learning.task import Example, Task
@@ -22,6 +22,22 @@ FIXED_SEED = 231211441
 
 
 @dataclass(frozen=True, slots=True)
+class Sifted:
+    """What became of rows before they were a corpus, in counts.
+
+    `train_duplicates`, `test_duplicates`: rows left out because an earlier one asks the same (see `question_key`); where test
+    rows are taken out of the training rows, both are among the first. `conflicting_questions`: questions that stand there with
+    different answers, in training and test rows together; the first row of each counts. `train_in_test`: training rows left
+    out because they are test questions.
+    """
+
+    train_duplicates: int = 0
+    test_duplicates: int = 0
+    conflicting_questions: int = 0
+    train_in_test: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """A task with its examples: what teachers may be given, and what students are tested on. They share no question."""
 
@@ -29,6 +45,7 @@ class Corpus:
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     source: str
+    sifted: Sifted = Sifted()
 
 
 def load_corpus(experiment: Experiment, root: Path | None = None) -> Corpus:
@@ -66,7 +83,9 @@ def load_test(experiment: Experiment, root: Path | None = None) -> Corpus:
     task = known if isinstance(known, Task) else known.task
     columns = ColumnMap(data.columns, data.label_names)
     rows = read_examples(data.test, data.test_split, Path(experiment.base), known, columns)
-    return Corpus(task, (), tuple(_sample(drop_duplicates(rows, task), data.test_rows)), data.test)
+    test = drop_duplicates(rows, task)
+    sifted = Sifted(test_duplicates=len(rows) - len(test), conflicting_questions=conflicting(rows, task))
+    return Corpus(task, (), tuple(_sample(test, data.test_rows)), data.test, sifted)
 
 
 def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
@@ -80,12 +99,11 @@ def _own(task: Task, known: BuiltIn | None, experiment: Experiment) -> Corpus:
     def examples(source: str, split: str) -> list[Example]:
         return read_examples(source, split, base, known or task, columns)
 
-    train = drop_duplicates(examples(data.train, data.train_split), task)
+    train = examples(data.train, data.train_split)
     if data.test is not None:
-        test = drop_duplicates(examples(data.test, data.test_split), task)
-        return _corpus(task, train, _sample(test, None), f"{data.train} and {data.test}", data.test_rows)
-    wanted = data.test_rows or len(train) // 4
-    return _take_test(task, train, wanted, data.train)
+        test = examples(data.test, data.test_split)
+        return _of_two(task, train, test, f"{data.train} and {data.test}", data.test_rows)
+    return _take_test(task, train, data.test_rows, data.train)
 
 
 def read_examples(source: str, split: str, base: Path, task: Task | BuiltIn, columns: ColumnMap) -> list[Example]:
@@ -113,14 +131,16 @@ def _published(known: BuiltIn, experiment: Experiment, root: Path | None) -> Cor
     train = _read_published(known, known.train, experiment, root)
     if known.pooled:
         test = _read_published(known, known.test, experiment, root) if known.test else []
-        pool = balance(drop_duplicates([*train, *test], task), task, generator(FIXED_SEED, "balance"))
-        corpus = _take_test(task, pool, known.test_rows or len(pool) // 4, known.source)
+        rows = [*train, *test]
+        pool = balance(drop_duplicates(rows, task), task, generator(FIXED_SEED, "balance"))
+        corpus = _take_test(task, pool, known.test_rows, known.source)
         # The fixed test set is drawn whole before it is cut, so that fewer rows are always a part of it.
-        return replace(corpus, test=corpus.test[:wanted])
+        return replace(corpus, test=corpus.test[:wanted], sifted=_sifted(task, rows, []))
     if known.test is None:
-        return _take_test(task, train, wanted or len(train) // 4, known.source)
-    test = drop_duplicates(_read_published(known, known.test, experiment, root), task)
-    return _corpus(task, drop_duplicates(train, task), _sample(test, known.test_rows), known.source, wanted)
+        return _take_test(task, train, wanted, known.source)
+    return _of_two(
+        task, train, _read_published(known, known.test, experiment, root), known.source, wanted, known.test_rows
+    )
 
 
 def _read_published(known: BuiltIn, name: str, experiment: Experiment, root: Path | None) -> list[Example]:
@@ -160,14 +180,39 @@ def balance(examples: Sequence[Example], task: Task, rng: np.random.Generator) -
     return [kept[i] for i in rng.permutation(len(kept))]
 
 
-def _take_test(task: Task, examples: Sequence[Example], wanted: int, source: str) -> Corpus:
+def _take_test(task: Task, rows: Sequence[Example], wanted: int | None, source: str) -> Corpus:
+    """Take test rows, a quarter unless it is said how many, out of rows."""
+    examples = drop_duplicates(rows, task)
+    wanted = wanted or len(examples) // 4
     if wanted >= len(examples):
         raise DataError(
             f"{wanted} test rows leave no training examples: the data has {len(examples)} different examples; lower data.test_rows"
         )
     order = generator(FIXED_SEED, "test").permutation(len(examples))
     test = [examples[i] for i in order[:wanted]]
-    return _corpus(task, [examples[i] for i in order[wanted:]], test, source)
+    return _corpus(task, [examples[i] for i in order[wanted:]], test, source, _sifted(task, rows, []))
+
+
+def _of_two(
+    task: Task,
+    train: Sequence[Example],
+    test: Sequence[Example],
+    source: str,
+    wanted: int | None,
+    drawn: int | None = None,
+) -> Corpus:
+    """Put training and test rows together, of which `drawn` are drawn for all runs, and the first `wanted` are asked."""
+    examples = _sample(drop_duplicates(test, task), drawn)
+    return _corpus(task, drop_duplicates(train, task), examples, source, _sifted(task, train, test), wanted)
+
+
+def _sifted(task: Task, train: Sequence[Example], test: Sequence[Example]) -> Sifted:
+    """Count what repeats and contradicts itself in rows as they were read."""
+    return Sifted(
+        train_duplicates=len(train) - len(drop_duplicates(train, task)),
+        test_duplicates=len(test) - len(drop_duplicates(test, task)),
+        conflicting_questions=conflicting([*train, *test], task),
+    )
 
 
 def _sample(examples: Sequence[Example], wanted: int | None) -> list[Example]:
@@ -177,17 +222,19 @@ def _sample(examples: Sequence[Example], wanted: int | None) -> list[Example]:
 
 
 def _corpus(
-    task: Task, train: Sequence[Example], test: Sequence[Example], source: str, wanted: int | None = None
+    task: Task,
+    train: Sequence[Example],
+    test: Sequence[Example],
+    source: str,
+    sifted: Sifted,
+    wanted: int | None = None,
 ) -> Corpus:
     """Put a corpus together, with the first `wanted` test examples; training examples whose question is also a test question
     go, whether or not that one is wanted: so silos do not depend on how many rows are asked for.
     """
-    asked = {_question_key(task, example) for example in test}
-    kept = [example for example in train if _question_key(task, example) not in asked]
+    asked = {question_key(task, example) for example in test}
+    kept = [example for example in train if question_key(task, example) not in asked]
     if not kept or not test:
         raise DataError(f"task {task.name!r}: {len(kept)} training and {len(test)} test examples; both must be there")
-    return Corpus(task, tuple(kept), tuple(test[:wanted]), source)
-
-
-def _question_key(task: Task, example: Example) -> str:
-    return " ".join(task.question(example.fields).casefold().split())
+    sifted = replace(sifted, train_in_test=len(train) - len(kept))
+    return Corpus(task, tuple(kept), tuple(test[:wanted]), source, sifted)

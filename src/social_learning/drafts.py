@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from social_learning.answer import Answer
 from social_learning.cloze import gains, gaps_in, style_of
 from social_learning.errors import ModelError, TaskError
 from social_learning.lesson import Lesson
@@ -63,7 +64,9 @@ class DraftWriter:
         self.discarded = Counter[str]()
 
     def write(self, prompts: Sequence[DraftPrompt], seed: int) -> list[Draft]:
-        """Sample continuations of prompts and read examples from them; malformed, cut off and repeated ones are discarded."""
+        """Sample continuations of prompts and read examples from them; malformed, cut off and repeated ones are discarded, and
+        what a filter withheld.
+        """
         samples = max(1, self._request.samples // len(prompts))
         rows = self._model.generate([prompt.text for prompt in prompts], self._sampling(seed), samples)
         written = [(prompt, completion) for prompt, row in zip(prompts, rows, strict=True) for completion in row]
@@ -82,7 +85,7 @@ class DraftWriter:
         for (prompt, completion), example, cut, gain in zip(written, examples, cut_off, gained, strict=True):
             key = None if example is None else self._task.render(example)
             if example is None:
-                self.discarded["malformed"] += 1
+                self.discarded["refused" if completion.finish == "refused" else "malformed"] += 1
             elif cut:
                 self.discarded["cut_off"] += 1
             elif key in seen:
@@ -95,7 +98,7 @@ class DraftWriter:
     def self_checked(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Keep the drafts to which the model, as a student of the private shots, gives the label that they carry."""
         answers = self._answers([draft.example.fields for draft in drafts])
-        agreed = [draft for draft, answer in zip(drafts, answers, strict=True) if answer == draft.example.answer]
+        agreed = [draft for draft, answer in zip(drafts, answers, strict=True) if answer.text == draft.example.answer]
         self.discarded["self_check"] += len(drafts) - len(agreed)
         return agreed
 
@@ -169,7 +172,7 @@ class DraftWriter:
         completed = list(examples)
         for (number, fields), answer in zip(questions.items(), self._answers([*questions.values()]), strict=True):
             with contextlib.suppress(TaskError):
-                completed[number] = self._task.example({**fields, ANSWER: answer})
+                completed[number] = self._task.example({**fields, ANSWER: answer.text})
         return completed
 
     def _unanswered(self, completion: Completion) -> dict[str, str] | None:
@@ -178,7 +181,7 @@ class DraftWriter:
             return None
         return self._task.parse_question(self._task.opening + completion.text)
 
-    def _answers(self, questions: Sequence[dict[str, str]]) -> list[str | None]:
+    def _answers(self, questions: Sequence[dict[str, str]]) -> list[Answer]:
         if not questions:
             return []
         lesson = Lesson(task=self._task, examples=tuple(self._shots))

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from social_learning.errors import EvaluationError
+from social_learning.answer import FAILURES as FAILURES
+from social_learning.answer import Answer
+from social_learning.answer import Failure as Failure
+from social_learning.errors import BudgetError, EvaluationError
 from social_learning.student import Student
 from social_learning.task import Example, Task
 
 Outcome = Literal["correct", "wrong", "unparsed", "refused", "missing", "over_budget"]
-Failure = Literal["unparsed", "refused", "missing", "over_budget"]
-FAILURES: tuple[Failure, ...] = get_args(Failure)
-"""Outcomes that are no answer: it could not be read as one, the model's filter withheld it, the model gave none, or the run's
-budget ended before it was asked for.
-"""
+"""How a row came out: its answer right or wrong, or a failure, which is neither."""
 
 CHUNK = 256
 """How many rows are answered at once; each chunk is in the call cache before the next one starts."""
@@ -62,15 +61,43 @@ class Evaluation:
 
 
 def evaluate(
-    student: Student, task: Task, test: Sequence[Example], progress: Callable[[int, int], None] | None = None
+    student: Student,
+    task: Task,
+    test: Sequence[Example],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    partial: bool = False,
 ) -> Evaluation:
-    """Ask the student every test question. `progress` is told (rows done, rows in all) after each chunk."""
+    """Ask the student every test question. `progress` is told (rows done, rows in all) after each chunk.
+
+    Raises BudgetError where the run's budget ends on the way: a part of the rows is no evaluation. With `partial` it is one, and
+    rows that there was no budget for come out as `over_budget`.
+    """
     outcomes: list[Outcome] = []
     for first in range(0, len(test), CHUNK):
         chunk = test[first : first + CHUNK]
-        for answer, example in zip(student.answers([example.fields for example in chunk]), chunk, strict=True):
-            right = answer is not None and task.correct(answer, example)
-            outcomes.append("unparsed" if answer is None else "correct" if right else "wrong")
+        answers = (_affordable if partial else _all)(student, chunk)
+        outcomes += [_outcome(task, answer, example) for answer, example in zip(answers, chunk, strict=True)]
         if progress:
             progress(len(outcomes), len(test))
     return Evaluation(tuple(outcomes))
+
+
+def _all(student: Student, rows: Sequence[Example]) -> list[Answer]:
+    return student.answers([example.fields for example in rows])
+
+
+def _affordable(student: Student, rows: Sequence[Example]) -> list[Answer]:
+    """Answers as far as the budget goes; where it ends, each row is asked for by itself: some are in the call cache by then."""
+    try:
+        return _all(student, rows)
+    except BudgetError:
+        if len(rows) == 1:
+            return [Answer(failure="over_budget")]
+    return [answer for row in rows for answer in _affordable(student, [row])]
+
+
+def _outcome(task: Task, answer: Answer, example: Example) -> Outcome:
+    if answer.failure is not None:
+        return answer.failure
+    return "correct" if answer.text is not None and task.correct(answer.text, example) else "wrong"

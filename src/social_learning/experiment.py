@@ -6,6 +6,7 @@
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,8 @@ def examine(
     )
     told = f"{key.name}: test rows"
     watch.step(told, 0, len(corpus.test))
-    return evaluate(student, corpus.task, corpus.test, lambda n, of: watch.step(told, n, of))
+    partial = experiment.budget.when_spent == "finish"
+    return evaluate(student, corpus.task, corpus.test, lambda n, of: watch.step(told, n, of), partial=partial)
 
 
 def teacher_for(
@@ -205,13 +207,14 @@ def silos_folder(experiment: Experiment) -> Path:
 
 
 def facts(corpus: Corpus, private: Path) -> dict[str, Any]:
-    """What a run folder remembers of the data: where it is from, counts, and a digest that tells whether it changed, under a
-    key that lies in the private folder `private`.
+    """What a run folder remembers of the data: where it is from, counts (those of `Sifted` too), and a digest that tells whether
+    it changed, under a key that lies in the private folder `private`.
     """
     rows = (corpus.task.render(example) for example in (*corpus.train, *corpus.test))
     return {
         "source": corpus.source,
         "train_examples": len(corpus.train),
         "test_examples": len(corpus.test),
+        **asdict(corpus.sifted),
         **keyed_digest(data_key(private), rows),
     }

@@ -18,7 +18,7 @@ DECIDES: Mapping[str, tuple[str, ...]] = {
     "Arm": ("name", "method", "shots", "teachers", "student", "generation", "instruction"),
     "Task": (
         "template", "instruction", "labels", "cloze", "gap", "metric", "answer_marker", "answer_pattern", "multiline",
-        "max_answer_tokens", "max_example_tokens",
+        "max_answer_tokens", "max_example_tokens", "decimal",
     ),
     "Data": ("train", "test", "train_split", "test_split", "columns", "label_names", "test_rows", "development"),
     "Teachers": (

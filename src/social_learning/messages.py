@@ -69,7 +69,8 @@ class RequestGrades(_Frozen):
     A lesson is a list of places in `candidates`, in the order in which a student would read them. Its grade is the mean, over
     the first `questions` held-out examples (fewer where the silo holds fewer), of how probable the teacher's model finds the
     right label after the lesson; without labels, of how probable it finds the answer (the geometric mean over its tokens) and
-    whether it would say it (1 or 0), half of each. `by` answers: the share of questions it answers right, which needs no likelihoods.
+    whether it would say it (1 or 0), half of each. `by` answers: the share of questions it answers right, among those that
+    an answer came for (no filter withheld it), which needs no likelihoods.
     """
 
     kind: Literal["grades"] = "grades"

@@ -161,8 +161,9 @@ class RunFolder:
         write_file(self.path / "run.json", json.dumps(table, indent=2) + "\n")
 
     def finished(self, key: CellKey) -> Cell | None:
-        """Return a cell that an earlier run finished, or None."""
-        return read_cell(self.path, key)
+        """Return a cell that an earlier run finished, or None; one with rows that it had no budget for is not finished."""
+        cell = read_cell(self.path, key)
+        return None if cell and cell.evaluation.failures["over_budget"] else cell
 
     def fail(self, key: CellKey, reason: str) -> None:
         """Write down that a cell's teaching ended without a lesson, and why, in counts."""

@@ -79,7 +79,8 @@ def learn(
         folder = stack.enter_context(RunFolder(path, experiment, origin or Origin("social_learning.remote.learn")))
         folder.begin()
         told = facts(corpus, silos_folder(experiment))
-        folder.depends_on("data", {name: fact for name, fact in told.items() if name != "train_examples"})
+        unknown = {"train_examples", "train_duplicates", "conflicting_questions", "train_in_test"}
+        folder.depends_on("data", {name: fact for name, fact in told.items() if name not in unknown})
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
         log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl", folder.origin.clock)))
         setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)

@@ -87,11 +87,16 @@ class EndpointTable(Table):
 
 
 class BudgetTable(Table):
-    """`[budget]`: what a run may spend at endpoints in all, however often it is stopped and goes on."""
+    """`[budget]`: what a run may spend at endpoints in all, however often it is stopped and goes on.
+
+    `when_spent`: `stop` ends the run there, to go on with a larger budget; `finish` ends the cell that is being tested with what
+    was answered, and counts its other rows as over budget. Such a cell is done again by a run that goes on.
+    """
 
     max_cost: float | None = Field(default=None, gt=0)
     max_tokens: int | None = Field(default=None, ge=1)
     max_calls: int | None = Field(default=None, ge=1)
+    when_spent: Literal["stop", "finish"] = "stop"
 
 
 class Teachers(ModelTable):

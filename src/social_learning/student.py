@@ -6,9 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from social_learning.answer import Answer
 from social_learning.errors import ModelError
 from social_learning.lesson import Lesson
-from social_learning.models.base import LanguageModel, Sampling
+from social_learning.models.base import Completion, LanguageModel, Sampling
 from social_learning.seeds import generator
 from social_learning.task import Example
 
@@ -50,17 +51,28 @@ class Student:
         self._blanks = self._blank_questions(generator(seed, "calibration")) if calibrate and by_labels else []
 
     def answer(self, fields: Mapping[str, str]) -> str | None:
-        """Return the answer to one question, given by field name; None where the model's continuation cannot be read."""
-        return self.answers([fields])[0]
+        """Return the answer to one question, given by field name; None where there is none, for which `answers` says why."""
+        return self.answers([fields])[0].text
 
-    def answers(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
-        """Return the answer to each question, in order; None where one cannot be read."""
+    def answers(self, questions: Sequence[Mapping[str, str]]) -> list[Answer]:
+        """Return the answer to each question, in order, or why there is none.
+
+        Raises BudgetError where the run's budget does not suffice for all of them; what was answered is in the call cache.
+        """
         return self._choose(questions) if self._by_labels else self._continue(questions)
 
-    def _continue(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
+    def _continue(self, questions: Sequence[Mapping[str, str]]) -> list[Answer]:
         sampling = Sampling(max_tokens=self._task.max_answer_tokens, stop=self._task.stop)
         completions = self._model.generate([self.lesson.prompt(fields) for fields in questions], sampling)
-        return [self._task.parse_answer(row[0].text) for row in completions]
+        return [self._read(row[0]) for row in completions]
+
+    def _read(self, completion: Completion) -> Answer:
+        """Read a continuation. One that was cut off before its first letter is there, but cannot be read."""
+        if completion.finish == "refused":
+            return Answer(failure="refused")
+        if completion.finish == "missing" or (completion.finish == "stop" and not completion.text.strip()):
+            return Answer(failure="missing")
+        return Answer.read(self._task.parse_answer(completion.text))
 
     def grades(self, examples: Sequence[Example]) -> list[float]:
         """Return how well the student would answer each example's question, in [0, 1], in order: how probable it finds the right
@@ -77,8 +89,8 @@ class Student:
         pairs = [(self.lesson.prompt(e.fields), self._task.continuation(e.answer)) for e in examples]
         return [(math.exp(min(0.0, score.per_token)) + score.greedy) / 2 for score in self._model.score(pairs)]
 
-    def _choose(self, questions: Sequence[Mapping[str, str]]) -> list[str | None]:
-        return [self._task.labels[i] for i in np.argmax(self._calibrated(questions), axis=1)]
+    def _choose(self, questions: Sequence[Mapping[str, str]]) -> list[Answer]:
+        return [Answer(self._task.labels[i]) for i in np.argmax(self._calibrated(questions), axis=1)]
 
     def _calibrated(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:
         """Return the log-likelihood of each label after each question, less the lesson's bias, shape (questions, labels)."""
@@ -108,7 +120,7 @@ class Student:
     def _label_scores(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:
         """Return the log-likelihood of each label after each question, shape (questions, labels)."""
         labels = self._task.labels
-        continuations = [self._task.continuation(label) for label in labels]
+        continuations = [self._task.scored_label(label) for label in labels]
         pairs = [
             (prompt, continuation) for prompt in map(self.lesson.prompt, questions) for continuation in continuations
         ]

@@ -6,13 +6,14 @@ A *Task* is a problem family (SMS spam), not a row. An *Example* is one row: the
 import re
 import string
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from social_learning.errors import TaskError
+from social_learning.labels import begin_alike, composed, folded, label_at_start, label_pattern
+from social_learning.numerals import DecimalMark, read_number, same_number
 
 Metric = Literal["labels", "exact", "number"]
 
@@ -20,7 +21,6 @@ SEPARATOR = "\n\n"
 """What stands between two examples in a prompt."""
 
 ANSWER = "answer"
-NUMBER = re.compile(r"[-+]?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 
 
 class Example(BaseModel):
@@ -48,7 +48,8 @@ class Task(BaseModel):
     `"Text: {text}\\nClass: {answer}"`. Literal braces are doubled.
 
     `metric` says when an answer is right: `labels` (one of `labels`, ignoring case), `exact` (same text, ignoring
-    blanks at the ends), `number` (the number after `answer_marker`, or the first number where there is no marker).
+    blanks at the ends), `number` (the number after `answer_marker`, or the first number where there is no marker; see
+    `read_number`, which `decimal` is for). Accents count as the same whether composed or not.
 
     `multiline` names fields that may hold line breaks (single ones: a blank line ends an example). All other fields are
     one line. `answer_pattern` is a regular expression for what an answer looks like in a generated example; the
@@ -70,6 +71,7 @@ class Task(BaseModel):
     gap: str = ""
     metric: Metric = "exact"
     answer_marker: str = ""
+    decimal: DecimalMark = "point"
     answer_pattern: str = ""
     multiline: tuple[str, ...] = ()
     max_answer_tokens: int = Field(default=12, ge=1, le=4096)
@@ -103,12 +105,14 @@ class Task(BaseModel):
     def _check_labels(self, where: str) -> None:
         if (self.metric == "labels") != bool(self.labels):
             raise TaskError(f"{where} metric 'labels' needs a list of labels, and only that metric has one")
-        if len({label.casefold() for label in self.labels}) != len(self.labels) or len(self.labels) == 1:
-            raise TaskError(f"{where} labels must be two or more, and differ by more than case")
+        if len(self._labels_folded) != len(self.labels) or len(self.labels) == 1:
+            raise TaskError(f"{where} labels must be two or more, and differ by more than case and the form of accents")
         if self.cloze and self.metric != "exact":
             raise TaskError(f"{where} only a task with metric 'exact' can be a cloze: its answer is a word of the text")
         if self.gap and not self.cloze:
             raise TaskError(f"{where} only a cloze has a gap")
+        if self.decimal != "point" and self.metric != "number":
+            raise TaskError(f"{where} only a task with metric 'number' has a decimal mark to set")
         if any(not label.strip() or label != label.strip() or "\n" in label for label in self.labels):
             raise TaskError(f"{where} labels must be one line each, with no blanks at the ends")
 
@@ -166,8 +170,7 @@ class Task(BaseModel):
             values[ANSWER] = label
         answer = values.pop(ANSWER)
         if self.parse_answer(answer) is None:
-            after = f" after {self.answer_marker!r}" if self.answer_marker else ""
-            raise TaskError(f"field 'answer': holds no {self.metric} answer{after}")
+            raise TaskError(f"field 'answer': {self._unreadable}")
         example = Example(fields=values, answer=answer)
         if self.parse(self.render(example)) != example:
             raise TaskError(
@@ -175,6 +178,18 @@ class Task(BaseModel):
                 f"{self.name!r} (it holds the template's own text, or the answer has another form)"
             )
         return example
+
+    @property
+    def _unreadable(self) -> str:
+        """Why a row's answer is refused, and what to do."""
+        after = f" after {self.answer_marker!r}" if self.answer_marker else ""
+        if self.metric != "number":
+            return f"holds no {self.metric} answer{after}"
+        mark, other = (".", "comma") if self.decimal == "point" else (",", "point")
+        return (
+            f"holds no number{after} that can be read in one way only: write it like 1234{mark}5, -5, 1e5 or 3/4, or set the "
+            f"task's decimal to '{other}'"
+        )
 
     def _value(self, row: Mapping[str, object], name: str) -> str:
         if name not in row or row[name] is None:
@@ -198,6 +213,18 @@ class Task(BaseModel):
         """Return `answer` as the continuation of a question: with the blanks that the template puts before it."""
         lead = self._question_template[len(self._question_template.rstrip(" ")) :]
         return lead + answer
+
+    @cached_property
+    def label_end(self) -> str:
+        """What ends a label where it is scored: what separates examples, if one label is the beginning of another one, else nothing.
+
+        All that starts with "yes, partly" starts with "yes" too, which would be the likelier one, whatever was asked.
+        """
+        return SEPARATOR if begin_alike(self.labels) else ""
+
+    def scored_label(self, label: str) -> str:
+        """Return a label as the continuation of a question by whose likelihood it is compared with the others."""
+        return self.continuation(label) + self.label_end
 
     # Label first: the same example told backwards, so that a model can be asked for an example of one class.
 
@@ -243,8 +270,7 @@ class Task(BaseModel):
         if self.answer_pattern:
             return self.answer_pattern
         if self.labels:
-            longest_first = sorted(self.labels, key=len, reverse=True)
-            return "(?i:" + "|".join(map(_whole, longest_first)) + ")"
+            return label_pattern(self.labels)
         return r"(?:(?!\n\n)[\s\S])+?" if ANSWER in self.multiline else r"[^\n]+?"
 
     @cached_property
@@ -296,25 +322,23 @@ class Task(BaseModel):
     # Answers
 
     def _label(self, text: str) -> str | None:
-        return self._labels_folded.get(text.strip().casefold())
+        return self._labels_folded.get(folded(text))
 
     @cached_property
     def _labels_folded(self) -> dict[str, str]:
-        return {label.casefold(): label for label in self.labels}
+        return {folded(label): label for label in self.labels}
 
     def parse_answer(self, text: str) -> str | None:
         """Read the graded answer at the start of a student's free continuation; None where it cannot be read."""
         text = text.strip()
         if self.metric == "labels":
-            words = re.match(self._answer_regex, text)
-            return self._label(words[0]) if words else None
+            return label_at_start(text, self.labels)
         if self.metric == "number":
             if self.answer_marker:
                 _, found, text = text.partition(self.answer_marker)
                 if not found:
                     return None
-            number = NUMBER.search(text)
-            return number[0].replace(",", "").replace("$", "") if number else None
+            return read_number(text, self.decimal)
         if self.answer_pattern:
             match = re.match(self.answer_pattern, text)
             return match[0] if match else None
@@ -324,18 +348,13 @@ class Task(BaseModel):
         """Tell whether a parsed `answer` is right for `example`."""
         right = self.parse_answer(example.answer)
         if self.metric == "number":
-            return right is not None and _same_number(answer, right)
-        return answer == right
+            return right is not None and same_number(answer, right)
+        return right is not None and composed(answer) == composed(right)
 
     @property
     def stop(self) -> tuple[str, ...]:
         """Texts that end a student's free continuation."""
         return ("\n\n",) if ANSWER in self.multiline else ("\n",)
-
-
-def _whole(label: str) -> str:
-    """A pattern for a label that is not just the beginning of a longer word."""
-    return re.escape(label) + (r"(?!\w)" if re.match(r"\w", label[-1]) else "")
 
 
 def _end_of_example(multiline: bool) -> str:
@@ -349,10 +368,3 @@ def _literal_tail(template: str) -> str:
     for text, name, _, _ in string.Formatter().parse(template):
         tail = tail + text if name is None else ""
     return tail
-
-
-def _same_number(left: str, right: str) -> bool:
-    try:
-        return Decimal(left) == Decimal(right)
-    except InvalidOperation:
-        return False

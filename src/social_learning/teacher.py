@@ -218,7 +218,9 @@ class Teacher:
         drafts = self._model.generate([ChatTurn(prompt)], sampling, request.samples)[0]
         door = Door(self._guards)
         origin = Origin(self._private, prompt)
-        discarded = Counter(malformed=sum(not draft.text.strip() for draft in drafts))
+        discarded = Counter(
+            "refused" if draft.finish == "refused" else "malformed" for draft in drafts if not draft.text.strip()
+        )
         written = [draft for draft in drafts if draft.text.strip()]
         texts = ((draft.perplexity, door.let_out_text(draft.text.strip(), origin)) for draft in written)
         passed = sorted((perplexity, text) for perplexity, text in texts if text)

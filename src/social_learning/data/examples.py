@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from social_learning.data.row import Row, kind_of
 from social_learning.errors import DataError, TaskError
+from social_learning.labels import composed, folded
 from social_learning.task import ANSWER, Example, Task
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -22,11 +23,31 @@ class ColumnMap:
 
     `columns` gives the column of a field (or of `answer`); a field that is not in it has a column of its own name.
     `label_names` gives the label for a value of the answer's column, as in `{"ham": "not spam", "1": "good"}`; blanks
-    at the value's ends do not count, and a value that is not in it stays as it is.
+    at the value's ends and the form of accents do not count, nor does case where only one label is meant. A value that is not
+    in it stays as it is.
+
+    Raises DataError where two of its values are the same by that but for case, and name different labels.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     label_names: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for value, label in self.label_names.items():
+            if self._exact[composed(value.strip())] != label:
+                raise DataError(
+                    f"label_names: {value!r} stands there twice, but for blanks or accents, with two labels"
+                )
+
+    @property
+    def _exact(self) -> dict[str, str]:
+        return {composed(value.strip()): label for value, label in self.label_names.items()}
+
+    def label(self, value: str) -> str:
+        """Return the label that a value of the answer's column stands for; the value itself where it is not named."""
+        exact = self._exact.get(composed(value.strip()))
+        alike = {label for other, label in self.label_names.items() if folded(other) == folded(value)}
+        return exact or (alike.pop() if len(alike) == 1 else value)
 
     def column(self, name: str) -> str:
         """Return the column that holds the field `name`."""
@@ -64,8 +85,15 @@ def to_examples(rows: Iterable[Row], task: Task, columns: ColumnMap = AS_NAMED) 
 def _example(row: Row, task: Task, columns: ColumnMap, names: Sequence[str]) -> Example:
     values = {name: _text(row, name, columns) for name in names}
     answer = values[ANSWER]
-    if answer is not None:
-        values[ANSWER] = columns.label_names.get(answer.strip(), answer)
+    if answer is not None and columns.label_names:
+        values[ANSWER] = columns.label(answer)
+    if (
+        answer is not None
+        and task.decimal == "comma"
+        and isinstance(row.values[columns.column(ANSWER)], float | Decimal)
+    ):
+        # A number has no decimal mark until it is written; 1.234 would read as 1234.
+        values[ANSWER] = answer.replace(".", ",")
     try:
         return task.example(values)
     except TaskError as error:
@@ -114,11 +142,24 @@ def _shown(names: Iterable[str]) -> str:
 
 
 def drop_duplicates(examples: Iterable[Example], task: Task) -> list[Example]:
-    """Keep the first of those examples whose question's text is the same but for case and blanks.
-
-    Answers do not count.
-    """
+    """Keep the first of those examples whose questions are the same by `question_key`. Answers do not count."""
     first: dict[str, Example] = {}
     for example in examples:
-        first.setdefault(" ".join(task.question(example.fields).casefold().split()), example)
+        first.setdefault(question_key(task, example), example)
     return list(first.values())
+
+
+def question_key(task: Task, example: Example) -> str:
+    """Return what two examples share that ask the same: the question's text but for case, blanks and the form of accents."""
+    return " ".join(folded(task.question(example.fields)).split())
+
+
+def conflicting(examples: Iterable[Example], task: Task) -> int:
+    """Return how many questions stand there with answers that differ in the task's own sense: at most one is right."""
+    answers: dict[str, list[Example]] = {}
+    for example in examples:
+        answers.setdefault(question_key(task, example), []).append(example)
+    return sum(
+        any(not task.correct(task.parse_answer(other.answer) or "", first) for other in others)
+        for first, *others in answers.values()
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-Finish = Literal["stop", "length"]
+Finish = Literal["stop", "length", "refused", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,10 @@ class Completion:
 
     `text` ends before the stop text. `logprobs` holds the natural log-probability of every generated token under the
     model itself (temperature 1, no top-p), the stop text's tokens included; it is empty where the backend does not tell
-    them, and then `written` says how many tokens were generated. `finish` is `stop` (a stop text or the model's own end)
-    or `length` (max_tokens were generated). `prompt_tokens` is the prompt's length. The repr tells sizes only: a
+    them, and then `written` says how many tokens were generated. `finish` is `stop` (a stop text or the model's own end),
+    `length` (max_tokens were generated), `refused` (a filter, or the model by a refusal of its own, withheld the text) or
+    `missing` (nothing that could be used came, however often it was asked); with the last two there is no text.
+    `prompt_tokens` is the prompt's length. The repr tells sizes only: a
     teacher's raw output is private.
     """
 

@@ -101,7 +101,8 @@ class CallCache:
 class CachedModel:
     """A LanguageModel that asks another one only what is not in its cache, and counts what it was asked.
 
-    Without a cache it only counts. What a OneByOneModel answers is in the cache as soon as it is there. `computed` is told
+    Without a cache it only counts. What a OneByOneModel answers is in the cache as soon as it is there; a missing completion is
+    not kept, so it is asked for again by whoever needs it again. `computed` is told
     how many tokens the model read and wrote for each batch of calls that was not in the cache.
     """
 
@@ -151,9 +152,9 @@ class CachedModel:
         elif new:
             made = self._model.generate(new, sampling, samples)
             self._tell(sum(row[0].prompt_tokens + sum(c.tokens for c in row) for row in made if row))
-            fresh = {k: _pack(c) for p, row in zip(new, made, strict=True) for k, c in zip(keys[p], row, strict=True)}
-            self._keep(fresh)
-            known.update(fresh)
+            fresh = {k: c for p, row in zip(new, made, strict=True) for k, c in zip(keys[p], row, strict=True)}
+            self._keep({key: _pack(completion) for key, completion in fresh.items() if _lasts(completion)})
+            known.update({key: _pack(completion) for key, completion in fresh.items()})
         results = [[_unpack_completion(known[key]) for key in keys[prompt]] for prompt in prompts]
         flat = [completion for row in results for completion in row]
         self._count(len(flat), cached, [(c.prompt_tokens, c.tokens) for c in flat])
@@ -182,7 +183,8 @@ class CachedModel:
 
         def finished(place: int, answer: Completion | Score) -> None:
             packed = _pack(answer)
-            self._keep({names[place]: packed})
+            if _lasts(answer):
+                self._keep({names[place]: packed})
             fresh[names[place]] = packed
             self._tell(answer.prompt_tokens + answer.tokens)
 
@@ -225,6 +227,11 @@ class CachedModel:
 
 def _prompt(prompt: Prompt) -> list[str]:
     return ["chat", prompt.content] if isinstance(prompt, ChatTurn) else ["text", prompt]
+
+
+def _lasts(answer: Completion | Score) -> bool:
+    """Whether an answer is worth keeping: one that is missing may be there when it is asked for again."""
+    return not (isinstance(answer, Completion) and answer.finish == "missing")
 
 
 def _pack(answer: Completion | Score) -> str:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from social_learning.models.base import ChatTurn, Completion, Finish, Prompt, Sampling, Score
+from social_learning.answer import Failure
+from social_learning.errors import BudgetError
+from social_learning.models.base import ChatTurn, Completion, Finish, LanguageModel, Prompt, Sampling, Score
 from social_learning.seeds import generator
 
 SWAPPED = 0.6
@@ -94,7 +96,9 @@ class FakeModel:
     def _score(self, prompt: str, continuation: str) -> Score:
         reading = _read(prompt)
         weights = [math.exp(8 * _similarity(question, reading.question)) for question, _ in reading.known]
-        hits = [w for w, (_, after) in zip(weights, reading.known, strict=True) if after.startswith(continuation)]
+        hits = [
+            w for w, (_, after) in zip(weights, reading.known, strict=True) if f"{after}\n\n".startswith(continuation)
+        ]
         tokens = max(1, self._count(continuation))
         if hits:
             logprob = math.log((sum(hits) + 0.01) / (sum(weights) + 0.02))
@@ -128,6 +132,51 @@ class MixerModel(FakeModel):
             for word in line.split()
         ]
         return " " * line.startswith(" ") + " ".join(words)
+
+
+class FailingModel:
+    """Another model that fails where it is told to. `fails` says how for a prompt's text; None where it answers as ever.
+
+    What it cannot answer, by kind: `unparsed` is a text without label or number, `refused` and `missing` are completions without one,
+    and `over_budget` raises BudgetError, for scores as well.
+    """
+
+    def __init__(self, model: LanguageModel, fails: Callable[[str], Failure | None]) -> None:
+        self._model, self._fails = model, fails
+        self.name, self.identity = f"failing {model.name}", f"failing {model.identity}"
+        self.context_length = model.context_length
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens `text` has."""
+        return self._model.count_tokens(text)
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        """Return the other model's completions, or failed ones."""
+        failures = [self._failure(prompt) for prompt in prompts]
+        made = self._model.generate(prompts, sampling, samples)
+        return [
+            row if failure is None else [_FAILED[failure]] * samples
+            for row, failure in zip(made, failures, strict=True)
+        ]
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        """Return the other model's scores."""
+        for prompt, _ in pairs:
+            self._failure(prompt)
+        return self._model.score(pairs)
+
+    def _failure(self, prompt: Prompt) -> Failure | None:
+        failure = self._fails(_text(prompt))
+        if failure == "over_budget":
+            raise BudgetError("the budget is spent: this fake was told so")
+        return failure
+
+
+_FAILED = {
+    "unparsed": Completion(" ...?", (-1.0,), "stop"),
+    "refused": Completion("", (), "refused"),
+    "missing": Completion("", (), "missing"),
+}
 
 
 def _text(prompt: Prompt) -> str:

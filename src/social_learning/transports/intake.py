@@ -42,7 +42,7 @@ BYTES_PER_TOKEN = 8
 """No example is let in that has more bytes than this for each token that a teacher's model may write: long ones would fill the
 context of every model that grades or reads the lesson."""
 
-REASONS = frozenset({"malformed", "cut_off", "repeated", "self_check"})
+REASONS = frozenset({"malformed", "refused", "cut_off", "repeated", "self_check"})
 """Why teachers discard drafts. Other words of a reply are told as `other`."""
 
 MOST_COUNTS = 32

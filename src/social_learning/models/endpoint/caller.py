@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from social_learning.errors import ContextLengthError, EndpointError, ModelError
-from social_learning.models.endpoint.faults import Broken, Fault, Overloaded, Refused
+from social_learning.models.endpoint.faults import Broken, Empty, Fault, Filtered, Overloaded, Refused
 from social_learning.models.endpoint.pace import Pace, Patience, Surroundings
 
 Answer = TypeVar("Answer")
@@ -12,6 +12,14 @@ Answer = TypeVar("Answer")
 
 class SenselessError(EndpointError):
     """An endpoint answered, and what it sent made no sense, however often it was asked."""
+
+
+class EmptyError(SenselessError):
+    """An endpoint answered, and at last there was no answer in what it sent."""
+
+
+class FilteredError(ModelError):
+    """An endpoint's filter refused a call."""
 
 
 class Caller:
@@ -26,8 +34,8 @@ class Caller:
     async def call(self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], Answer]) -> Answer:
         """Send a request until `read` makes sense of its answer.
 
-        Raises ModelError where the endpoint refuses it, ContextLengthError where it is too long, and EndpointError where
-        no usable answer came.
+        Raises ModelError where the endpoint refuses it, ContextLengthError where it is too long, FilteredError where a filter
+        took it, and EndpointError where no usable answer came.
         """
         started, attempt, broken = self._around.clock(), 0, 0
         while True:
@@ -39,7 +47,8 @@ class Caller:
                         f"a prompt does not fit the context of {self._name}: use fewer shots, shorter examples, or a model "
                         "with a longer context"
                     ) from None
-                raise ModelError(f"{self._name} refused a call: {fault.reason}") from None
+                kind = FilteredError if isinstance(fault, Filtered) else ModelError
+                raise kind(f"{self._name} refused a call: {fault.reason}") from None
             except Fault as fault:
                 broken += isinstance(fault, Broken)
                 wait = fault.wait if isinstance(fault, Overloaded) else 0.0
@@ -47,8 +56,8 @@ class Caller:
                 attempt += 1
                 late = self._around.clock() + pause - started > self._patience.deadline
                 if late or attempt >= self._patience.attempts or broken >= self._patience.broken:
-                    kind = SenselessError if broken >= self._patience.broken else EndpointError
-                    raise kind(
+                    senseless = EmptyError if isinstance(fault, Empty) else SenselessError
+                    raise (senseless if broken >= self._patience.broken else EndpointError)(
                         f"{self._name} gave no usable answer in {attempt} attempts over "
                         f"{self._around.clock() - started:.0f} s; the last: {fault.reason}"
                     ) from None

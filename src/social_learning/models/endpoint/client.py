@@ -8,12 +8,15 @@ from typing import Any
 
 import httpx2
 
-from social_learning.models.endpoint.faults import Broken, Overloaded, Refused
+from social_learning.models.endpoint.faults import Broken, Filtered, Overloaded, Refused
 from social_learning.models.endpoint.settings import Endpoint, read_key
 from social_learning.models.endpoint.waits import wait_of
 
 BUSY = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same request may be answered later."""
+
+FILTERS = frozenset({"content_filter", "content_policy_violation", "moderation_blocked", "data_inspection_failed"})
+"""Codes by which hosts say that a filter of theirs refused a prompt or an answer: Azure, OpenAI, Alibaba."""
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,50}")
 _TOO_LONG = re.compile(
@@ -78,6 +81,8 @@ class Client:
                     "a web page instead of JSON: check base_url" if page else "an answer that is no whole JSON"
                 ) from None
             if isinstance(answer, dict) and answer.get("error") and "choices" not in answer:
+                if _filtered(response.content):
+                    raise Filtered(f"HTTP 200 with an error in it{_told(response.content)}", 200)
                 # LM Studio does so where it knows no such path, and routers where the host behind them failed.
                 raise Broken(f"HTTP 200 with an error in it{_told(response.content)}: check base_url and model")
             return answer
@@ -85,6 +90,8 @@ class Client:
 
     def _fault(self, response: httpx2.Response) -> Overloaded | Refused:
         status, told = response.status_code, f"HTTP {response.status_code}{_told(response.content)}"
+        if 400 <= status < 500 and _filtered(response.content):
+            return Filtered(told, status)
         if "insufficient_quota" in told:
             return Refused(f"{told}: the account has no credit left", status)
         if status in BUSY or (status >= 500 and status not in (501, 505)):
@@ -110,3 +117,13 @@ def _told(content: bytes) -> str:
     code, kind, about = (word if isinstance(word, str) and _CODE.fullmatch(word) else "" for word in found)
     words = [word for word in (code or kind, about) if word]
     return f" ({': '.join(words)})" if words else ""
+
+
+def _filtered(content: bytes) -> bool:
+    """Whether an error says that a filter refused: by its code, or as OpenRouter does, by what was flagged."""
+    try:
+        error = json.loads(content)["error"]
+        about = error.get("metadata")
+        return error.get("code") in FILTERS or error.get("type") in FILTERS or "flagged_input" in (about or ())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False

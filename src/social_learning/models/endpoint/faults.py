@@ -32,6 +32,10 @@ class Broken(Fault):
         super().__init__(reason, worked=True)
 
 
+class Empty(Broken):
+    """What came back is well-formed, and holds no answer: no choice, no text, or an end that says that none was written."""
+
+
 class Refused(Fault):
     """The endpoint does not do what it was asked, and will not do it at the next attempt either.
 
@@ -42,3 +46,7 @@ class Refused(Fault):
         super().__init__(reason)
         self.status = status
         self.too_long = too_long
+
+
+class Filtered(Refused):
+    """A filter does not let the prompt, or the answer to it, through."""

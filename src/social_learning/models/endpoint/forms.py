@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from social_learning.models.base import ChatTurn, Completion, Finish, Prompt, Sampling
-from social_learning.models.endpoint.faults import Broken
+from social_learning.models.endpoint.faults import Broken, Empty
 from social_learning.models.endpoint.settings import estimated_tokens
 from social_learning.prompts.continuation import continuation_of, continuation_request
 
@@ -22,7 +22,16 @@ ROUNDED = 0.01
 TEMPLATE_TOKENS = 2_000
 """How many tokens an endpoint may put around a prompt: its chat template, and instructions of its own."""
 
-FINISHES: Mapping[str, Finish] = {"stop": "stop", "eos": "stop", "length": "length", "content_filter": "stop"}
+FINISHES: Mapping[str, Finish] = {
+    **dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
+    **dict.fromkeys(
+        ("content_filter", "refusal", "safety", "recitation", "prohibited_content", "blocklist"), "refused"
+    ),
+}
+"""What servers call the ends of an answer, in small letters. Any other, and none at all, leaves it open whether the answer is whole,
+so it is no answer.
+"""
 
 PLAIN_SAMPLING = {"top_k": -1, "min_p": 0, "repetition_penalty": 1.0}
 """Turns off what some servers do besides temperature and top-p unless told otherwise. vLLM and SGLang take over what a model's
@@ -74,14 +83,14 @@ def body_of(dialect: Dialect, prompt: Prompt, sampling: Sampling, seed: int) -> 
 def read_completion(dialect: Dialect, answer: Any, prompt: Prompt, sampling: Sampling) -> Completion:
     """Read the answer to `body_of` the same prompt. Raises Broken where it is not one answer in itself consistent."""
     choice = only_choice(answer)
-    finish = FINISHES.get(choice.get("finish_reason") or "")
-    if finish is None:
-        raise Broken("an answer without a finish that we know")
+    finish = finish_of(choice)
+    if finish == "refused":  # what a filter left of a text is no answer of the model's
+        about = estimated_tokens(prompt.content if isinstance(prompt, ChatTurn) else prompt)
+        read, wrote = told_usage(answer, about, sampling.max_tokens) or (about, 0)
+        return Completion("", (), finish, read, wrote or None)
     text = text_of(choice)
-    if choice["finish_reason"] == "content_filter":
-        text = ""  # what a filter left is no answer of the model's; it counts as one that cannot be read
     # Some servers (llama-server) leave a stop text's tokens out of the log-probabilities, and send null where none is left.
-    unseen = max(map(len, sampling.stop), default=0) if choice["finish_reason"] == "stop" else 0
+    unseen = max(map(len, sampling.stop), default=0) if finish == "stop" else 0
     none_left = choice.get("logprobs") is None and (not text.strip() or len(text) < unseen)
     tokens = tokens_of(choice) if dialect.logprobs and not none_left else []
     if dialect.logprobs and text.strip() and not tokens and not none_left:
@@ -107,9 +116,22 @@ def read_completion(dialect: Dialect, answer: Any, prompt: Prompt, sampling: Sam
 def only_choice(answer: Any) -> dict[str, Any]:
     """Return the one choice of an answer; raises Broken where there is not exactly one."""
     choices = answer.get("choices") if isinstance(answer, dict) else None
+    if choices == []:
+        raise Empty("an answer without a choice")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         raise Broken("an answer without exactly one choice")
     return choices[0]
+
+
+def finish_of(choice: Mapping[str, Any]) -> Finish:
+    """Return how a choice ended; raises Empty where it does not say so in a word that we know."""
+    message, said = choice.get("message"), choice.get("finish_reason")
+    if isinstance(message, dict) and message.get("refusal"):
+        return "refused"
+    finish = FINISHES.get(said.lower()) if isinstance(said, str) else None
+    if finish is None:
+        raise Empty("an answer without a finish that we know")
+    return finish
 
 
 def text_of(choice: Mapping[str, Any]) -> str:
@@ -118,6 +140,8 @@ def text_of(choice: Mapping[str, Any]) -> str:
     text = message.get("content") if isinstance(message, dict) else choice.get("text")
     if text is None and isinstance(message, dict):
         return ""  # a model that only thought, up to the limit
+    if text is None:
+        raise Empty("an answer without text")
     if not isinstance(text, str):
         raise Broken("an answer without text")
     return text

@@ -20,7 +20,7 @@ from social_learning.models.base import (
 )
 from social_learning.models.endpoint.background import Background
 from social_learning.models.endpoint.budget import Limits, Purse, Spent
-from social_learning.models.endpoint.caller import Caller
+from social_learning.models.endpoint.caller import Caller, EmptyError, FilteredError
 from social_learning.models.endpoint.client import Client
 from social_learning.models.endpoint.faults import Fault
 from social_learning.models.endpoint.forms import Dialect, body_of, read_completion, told_usage
@@ -37,6 +37,9 @@ CONNECTS_WITHIN = 20.0
 PROBED_WITHIN = 60.0
 PROBE_ATTEMPTS = 4
 """Seconds and attempts that one probe may take. Some servers break at what they do not know, and always will."""
+
+MISSING_IN_A_ROW = 8
+"""So many calls in a row may end without an answer; then the endpoint is broken, and not what it was asked."""
 
 Found = TypeVar("Found")
 
@@ -68,7 +71,7 @@ class EndpointModel:
         self._pace = Pace(endpoint.concurrency, self._around)
         self._caller = self._patient(Patience(endpoint.deadline))
         self._progress: Callable[[str, int, int], None] = _nobody
-        self._done = self._asked = 0
+        self._done = self._asked = self._missing = 0
         self._background = Background()
         try:
             self.offer = self._background.run(self._connect(anew))
@@ -206,9 +209,19 @@ class EndpointModel:
         def read(answer: Any) -> Completion:
             return read_completion(dialect, answer, prompt, sampling)
 
-        return await self._pay(
-            url, body, read, told, sampling.max_tokens, lambda made: (made.prompt_tokens, made.tokens)
-        )
+        try:
+            made = await self._pay(
+                url, body, read, told, sampling.max_tokens, lambda made: (made.prompt_tokens, made.tokens)
+            )
+        except FilteredError:
+            made = Completion("", (), "refused", told)
+        except EmptyError:
+            self._missing += 1
+            if self._missing > MISSING_IN_A_ROW:
+                raise
+            return Completion("", (), "missing", told)
+        self._missing = 0
+        return made
 
     async def _score(self, call: ScoreCall) -> Score:
         if self._scorer is None:
