@@ -199,7 +199,8 @@ def test_the_terminal_table_says_nothing_of_unread_answers_where_there_are_none(
     golden("report_terminal_parsed.txt", table(replace(RESULT, arms=arms)))
 
 
-def test_no_figure_is_cut_at_80_columns() -> None:
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_figure_is_cut(width: int) -> None:
     wide = arm(
         "generated-label-first-top-p-0.95",
         1024,
@@ -209,16 +210,16 @@ def test_no_figure_is_cut_at_80_columns() -> None:
         failures={**NONE, "unparsed": 12_345, "refused": 1},
         **against(47.5, 12.0, 0.0499, 0.0499),
     )
-    shown = table(replace(RESULT, arms=(*RESULT.arms, wide), run="runs/" + "long" * 30))
+    shown = table(replace(RESULT, arms=(*RESULT.arms, wide), run="runs/" + "long" * 30), width)
     lines = shown.splitlines()
-    assert max(map(len, lines[:-1])) <= 80
+    assert max(map(len, lines[:-1])) <= width
     assert lines[-1] == f"Report: {Path('runs/' + 'long' * 30) / 'report.html'}"
     for figure in (
         "1024",
         "100.0 (10.0)",
         "+47.5 \N{PLUS-MINUS SIGN} 12.0",
         "0.050*",
-        "12,345 unparsed, 1 refused",
+        "12,345",
         "10,000 \N{MULTIPLICATION SIGN} 5",
         "<0.001*",
     ):
@@ -333,7 +334,7 @@ def test_the_page_is_sound_html(folder: Path) -> None:
 def test_the_page_holds_each_teacher_against_all_controls(folder: Path) -> None:
     text = page(folder)
     table = text.partition('aria-label="generated, 4 shots: closeness by teacher"')[2].partition("</table>")[0]
-    lines = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', table)
+    lines = re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", table)
     teachers = list(dict.fromkeys(name for name, _ in lines))
     assert len(teachers) > 1
     assert lines == [(name, group) for name in teachers for group in ("left", "verbatim", "near", "public")]

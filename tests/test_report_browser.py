@@ -1,10 +1,12 @@
 """The report in a real browser: it loads without a complaint, wide and narrow, and hostile text runs nothing."""
 
+import html
 import json
 import re
 import shutil
 import struct
 import subprocess
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from social_learning.audit import audit
+from social_learning.audit_plan import Plan
 from social_learning.config import cells_of, parse_experiment
 from social_learning.evaluation import Evaluation, Outcome
 from social_learning.experiment import run
@@ -23,6 +27,7 @@ from social_learning.reproduce.plan import experiment_for
 from social_learning.reproduce.runner import write_all
 from social_learning.results import Cell
 
+PDFTOTEXT = shutil.which("pdftotext")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
     "--headless",
@@ -48,6 +53,7 @@ EXPERIMENT: dict[str, Any] = {
 }
 HOSTILE = '<script>document.title = "run"</script><img src=x onerror="document.title = 1"></pre></body>'
 
+needs_pdftotext = pytest.mark.skipif(PDFTOTEXT is None, reason="no pdftotext on PATH")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 
 
@@ -93,10 +99,56 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "reproduce.html"
 
 
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an audit, with closeness of a run beside it."""
+    folder = tmp_path_factory.mktemp("audited") / "seen"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        experiment = parse_experiment({**EXPERIMENT, "repeats": 1, "privacy": {"silos": str(folder.parent / "silos")}})
+        run(experiment, folder)
+        audit(experiment, Plan(trials=3, references=99), folder)
+    return folder / "audit.html"
+
+
+@pytest.fixture(scope="module")
+def owner(audited: Path) -> Path:
+    """The page for the owner of a silo."""
+    return sorted(audited.parent.parent.glob("silos/*/owner-*.html"))[0]
+
+
 def browse(profile: Path, page: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """Open a page in Chromium and return what it printed."""
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+
+def framed(folder: Path, page: Path, width: int, question: str) -> str:
+    """Show a page with everything unfolded in a window of a width, and return what a script in it finds. Asked in a copy that
+    lets scripts run.
+    """
+    opened = re.sub(r"<details( class=\"\w+\")?>", "<details open>", page.read_text())
+    allowed = re.sub(r"<meta http-equiv=.*", "", opened)
+    (folder / "page.html").write_text(f"{allowed}<script>parent.postMessage({question}, '*')</script>")
+    frame = folder / "frame.html"  # Chromium's own window is no narrower than 500 pixels
+    frame.write_text(
+        "<title>none</title><script>onmessage = told => { document.title = told.data }</script>"
+        f'<iframe src="page.html" width="{width}" height="800" frameborder="0"></iframe>'
+    )
+    seen = browse(folder / "profile", frame, "--dump-dom")
+    return seen.stdout.partition("<title>")[2].partition("</title>")[0]
+
+
+def printed(folder: Path, page: Path) -> str:
+    """The text of a page printed on paper, without blanks: lines are broken anywhere. What sticks out of the paper is not in it."""
+    pdf = folder / "page.pdf"
+    browse(folder / "profile", page, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    command = [str(PDFTOTEXT), "-raw", str(pdf), "-"]
+    return squeezed(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
 
 
 def pixels(png: bytes) -> tuple[int, int, bytes]:
@@ -170,20 +222,86 @@ def test_the_page_of_tables_loads_without_a_complaint(tables: Path, tmp_path: Pa
     assert "<script" not in seen.stdout
 
 
-@pytest.mark.parametrize("width", [390, 1100])
-@pytest.mark.parametrize("page", ["report", "tables"])
+SIZES = "`${innerWidth} ${document.documentElement.scrollWidth}`"
+HIDDEN = """(() => {
+  const wide = [...document.querySelectorAll('.wide, table')].filter(one => one.scrollWidth > one.clientWidth + 1);
+  const gone = [...document.querySelectorAll('tbody td, tbody th')].filter(
+    one => one.textContent.trim() && (!one.offsetParent || getComputedStyle(one).visibility == 'hidden'));
+  const cells = document.querySelectorAll('tbody td').length;
+  return [wide.length, gone.length, cells].join(' ');
+})()"""
+PAGES = pytest.mark.parametrize("page", ["report", "tables", "audited", "owner"])
+
+
+@pytest.mark.parametrize("width", [390, 400, 1100])
+@PAGES
 def test_the_page_fits_its_window(page: str, request: pytest.FixtureRequest, tmp_path: Path, width: int) -> None:
-    """With everything unfolded, nothing sticks out sideways. Asked by a script, in a copy that lets one run."""
-    text = Path(request.getfixturevalue(page)).read_text()
-    opened = re.sub(r"<details( class=\"\w+\")?>", "<details open>", text)
-    allowed = re.sub(r"<meta http-equiv=.*", "", opened)
-    (tmp_path / "page.html").write_text(
-        allowed + "<script>parent.postMessage(`${innerWidth} ${document.documentElement.scrollWidth}`, '*')</script>"
+    """With everything unfolded, nothing sticks out sideways."""
+    assert framed(tmp_path, request.getfixturevalue(page), width, SIZES) == f"{width} {width}"
+
+
+@pytest.mark.parametrize("width", [360, 400, 840, 1100])
+@pytest.mark.parametrize("page", ["report", "tables", "audited"])
+def test_no_figure_of_a_table_is_hidden(page: str, request: pytest.FixtureRequest, tmp_path: Path, width: int) -> None:
+    """No table has to be scrolled, and every cell that has something in it is shown. On a wide page a group is named once."""
+    wide, gone, cells = map(int, framed(tmp_path, request.getfixturevalue(page), width, HIDDEN).split())
+    assert wide == 0
+    assert gone == 0 or (page == "tables" and width > 832)
+    assert cells > 20
+
+
+def test_a_table_too_wide_for_its_box_would_be_found(report: Path, tmp_path: Path) -> None:
+    """The control for the two tests above."""
+    page = tmp_path / "wide.html"
+    row = '<div class="wide"><table><tbody><tr><td>' + "x" * 600 + '</td></tr></tbody></table></div><td style="'
+    page.write_text(
+        report.read_text().replace(
+            "<main>", f"<main><style>td {{ white-space: pre; overflow-wrap: normal !important }}</style>{row}"
+        )
     )
-    frame = tmp_path / "frame.html"  # Chromium's own window is no narrower than 500 pixels
-    frame.write_text(
-        "<title>none</title><script>onmessage = told => { document.title = told.data }</script>"
-        f'<iframe src="page.html" width="{width}" height="800" frameborder="0"></iframe>'
-    )
-    seen = browse(tmp_path / "profile", frame, "--dump-dom")
-    assert f"<title>{width} {width}</title>" in seen.stdout
+    wide, _, _ = map(int, framed(tmp_path, page, 400, HIDDEN).split())
+    assert wide > 0
+
+
+@needs_pdftotext
+def test_the_printed_report_has_every_lesson_and_every_message(report: Path, tmp_path: Path) -> None:
+    """Details are open on paper, also those within others, and nothing is cut off at its edge."""
+    assert "<details open" not in report.read_text().replace('<details class="lesson" open', "")
+    text = printed(tmp_path, report)
+    cells = sorted((report.parent / "cells").iterdir())
+    lessons = [Lesson.load(cell) for cell in cells if cell.name.endswith("-r0") and (cell / "lesson.json").is_file()]
+    assert len(lessons) > 3
+    for lesson in lessons:
+        assert squeezed(lesson.prompt({"text": "…"})) in text
+    files = [cell / "messages.jsonl" for cell in cells if (cell / "messages.jsonl").is_file()]
+    logs = [line for file in files for line in file.read_text().splitlines()]
+    replies = [json.loads(line)["reply"] for line in logs]
+    texts = [e["fields"]["text"] for reply in replies for e in reply.get("examples", ())]
+    texts += [reply["instruction"] for reply in replies if reply.get("instruction")]
+    assert len(texts) > 20
+    missing = [told for told in texts if squeezed(told)[:400] not in text]  # a long one may go on on the next sheet
+    assert missing == []
+
+
+@needs_pdftotext
+@pytest.mark.parametrize("page", ["report", "tables", "audited", "owner"])
+def test_every_cell_of_every_table_is_on_paper(page: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    path = Path(request.getfixturevalue(page))
+    text = printed(tmp_path, path)
+    source = re.sub(r"<td[^>]*class=\"again\".*?</td>", "", path.read_text())
+    source = re.sub(r"<table class=\"messages\".*?</thead>", "", source, flags=re.DOTALL)  # its cells say what they are
+    cells = re.findall(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", source, re.DOTALL)
+    wanted = [squeezed(html.unescape(re.sub("<.*?>", "", cell))) for cell in cells if "<pre" not in cell]
+    assert [cell for cell in wanted if cell[:500] not in text] == []
+    assert len(wanted) > 20 or page == "owner"
+    for heading in re.findall(r"<(?:h2|h3|summary)[^>]*>(.*?)</(?:h2|h3|summary)>", source, re.DOTALL):
+        assert squeezed(html.unescape(re.sub("<.*?>", "", heading)))[:500] in text
+
+
+@needs_pdftotext
+def test_folded_details_would_be_missed_on_paper(report: Path, tmp_path: Path) -> None:
+    """The control: without the rule that opens them, what they hold is not in the printed text."""
+    page = tmp_path / "folded.html"
+    page.write_text(report.read_text().replace("details::details-content", "details::nothing"))
+    assert squeezed("The same by teacher") in printed(tmp_path, page)
+    assert squeezed("teacher-1") not in printed(tmp_path, page)

@@ -4,12 +4,13 @@ import importlib.resources
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
 from social_learning.cli.typed import origin
@@ -23,9 +24,11 @@ from social_learning.models.base import Usage
 from social_learning.remote import learn, socket_carrier
 from social_learning.report import load_result, show_result, write_report
 from social_learning.report.attendance import attendance_lines
+from social_learning.report.fit import figures
 from social_learning.report.load import load_manifest
 from social_learning.report.made import mixed_line
 from social_learning.report.numbers import price
+from social_learning.report.visible import visible
 from social_learning.results import Result
 from social_learning.work import known_sum
 
@@ -109,35 +112,32 @@ def _show(result: Result, as_json: bool, changed: Sequence[Change]) -> None:
 
 
 def _show_estimates(experiment: Experiment, estimates: list[Estimate], as_json: bool) -> None:
-    rows = [(e.arm, e.shots, e.repeats, e.teaching + e.answering, e.cost) for e in estimates]
     if as_json:
         keys = ("name", "shots", "repeats", "calls", "prompt_tokens", "completion_tokens", "cost")
-        arms = [dict(zip(keys, (*row[:3], *_counts(row[3]), row[4]), strict=True)) for row in rows]
+        rows = [(e.arm, e.shots, e.repeats, *_counts(e.teaching + e.answering), e.cost) for e in estimates]
+        arms = [dict(zip(keys, row, strict=True)) for row in rows]
         typer.echo(json.dumps({"arms": arms}))
         return
+    usages = [e.teaching + e.answering for e in estimates]
+    counts = [[f"{count:,}" for count in _counts(usage)] for usage in (*usages, sum(usages, Usage()))]
+    columns = {
+        "shots": [*(str(e.shots or "") for e in estimates), ""],
+        "repeats": [*(str(e.repeats) for e in estimates), ""],
+        "model calls": [count[0] for count in counts],
+        "prompt tokens": [count[1] for count in counts],
+        "new tokens": [count[2] for count in counts],
+    }
     priced = any(is_remote(experiment, name) for name in models_of(experiment))
-    table = Table(title="What this run would take (estimate; nothing was computed)")
-    for name in (
-        "Arm",
-        "Shots",
-        "Repeats",
-        "Model calls",
-        "Prompt tokens",
-        "New tokens",
-        *(["Price"] if priced else []),
-    ):
-        table.add_column(name, justify="left" if name == "Arm" else "right")
-    for arm, shots, repeats, usage, cost in rows:
-        figures = (f"{count:,}" for count in _counts(usage))
-        table.add_row(arm, str(shots or ""), str(repeats), *figures, *([price(cost)] if priced else []))
-    table.add_section()
-    total = sum((row[3] for row in rows), Usage())
-    whole = [price(known_sum(row[4] for row in rows))] if priced else []
-    table.add_row("all", "", "", *(f"{count:,}" for count in _counts(total)), *whole)
+    if priced:
+        columns["price"] = [
+            price(cost) for cost in (*(e.cost for e in estimates), known_sum(e.cost for e in estimates))
+        ]
     console = Console()
-    console.print(table)
+    console.print(Text("What this run would take (estimate; nothing was computed)", style="bold"))
+    console.print()
+    console.print(replace(figures("arm", [*(e.arm for e in estimates), "all"], columns), total=True))
     for remark in price_remarks(experiment) if priced else ():
-        console.print(remark, markup=False, highlight=False)
+        console.print(Text(visible(remark)))
 
 
 def _counts(usage: Usage) -> tuple[int, int, int]:

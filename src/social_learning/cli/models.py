@@ -1,12 +1,12 @@
 """Commands on models: doctor."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from social_learning.cli.options import ExperimentOption, JsonOption
@@ -15,6 +15,8 @@ from social_learning.errors import ConfigError
 from social_learning.models.base import Capabilities, LanguageModel, LimitedModel
 from social_learning.models.endpoint.settings import UNKNOWN_LENGTH, is_endpoint
 from social_learning.models.registry import load_model
+from social_learning.report.fit import NAME, TEXT, Column, Fitted
+from social_learning.report.visible import visible
 
 INSTEAD = {
     "text": "prompts are told in chat turns",
@@ -45,15 +47,23 @@ def doctor(
     if as_json:
         typer.echo(json.dumps({**facts, "capabilities": rows}))
         return
-    table = Table(title=f"What {loaded.name} offers", title_justify="left", show_lines=False)
-    for heading in ("Capability", "Offered", "What was found, and what to use instead"):
-        table.add_column(heading, overflow="fold")
-    for name, row in rows.items():
-        remark = "; ".join(part for part in (row["found"], row["instead"]) if part)
-        table.add_row(name, Text(str(row["offered"])), Text(remark))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(Text(f"Context: {facts['context_length'] or 'not told'} tokens. Identity: {loaded.identity}"))
+    _show_offers(loaded.name, rows, Console())
+    Console().print(
+        Text(visible(f"Context: {facts['context_length'] or 'not told'} tokens. Identity: {loaded.identity}"))
+    )
+
+
+def _show_offers(name: str, rows: Mapping[str, Mapping[str, str]], console: Console) -> None:
+    console.print(Text(visible(f"What {name} offers"), style="bold"))
+    console.print()
+    table = [
+        Column("capability", list(rows), NAME),
+        Column("offered", [row["offered"] for row in rows.values()], NAME),
+        Column("what was found", [row["found"] for row in rows.values()], TEXT),
+        Column("to use instead", [row["instead"] for row in rows.values()], TEXT),
+    ]
+    console.print(Fitted(table))
+    console.print()
 
 
 def named_model(name: str, experiment: Path | None, **options: Any) -> LanguageModel:

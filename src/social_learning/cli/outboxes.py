@@ -7,16 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from social_learning.cli.options import JsonOption
 from social_learning.errors import ServingError
-from social_learning.messages import ReplyExamples, ReplyGrades, ReplyInstruction, ReplyVote
-from social_learning.serving.entries import Entry
+from social_learning.serving import reading
 from social_learning.serving.outbox import read_outbox
 from social_learning.serving.outbox import verify as verify_outbox
 from social_learning.serving.silo_file import load_silo_file
-from social_learning.text import visible
 
 outbox = typer.Typer(no_args_is_help=True, help="Read what left a silo, and check that the record is whole.")
 
@@ -24,18 +21,30 @@ PathArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An outbox.js
 
 
 @outbox.command()
-def show(file: PathArgument, as_json: JsonOption = False) -> None:
-    """Show everything that left a silo, with the request, the run and what the guards did."""
-    entries = list(read_outbox(_path(file)))
+def show(
+    file: PathArgument,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="NAME", help="Only what left for this run.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME|DURATION",
+            help="Only what left from a time on (2026-07-01T12:00, in UTC), or in the last 90s, 30m, 2h, 7d or 1w.",
+            show_default=False,
+        ),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show whole texts, and every one.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what left a silo, with the request, the run and what the guards did. Long texts are cut short, which is told."""
+    after = None if since is None else reading.since(since, datetime.now(UTC))
+    chosen = reading.choose(read_outbox(_path(file)), run, after)
     if as_json:
-        typer.echo(json.dumps({"entries": [entry.model_dump() for entry in entries]}))
-        return
-    table = Table(title=f"{len(entries)} entries")
-    for name in ("No", "Time", "Run", "Request", "Guards", "What left"):
-        table.add_column(name)
-    for entry in entries:
-        table.add_row(*_row(entry))
-    Console(markup=False, highlight=False).print(table)
+        typer.echo(json.dumps({"entries": [entry.model_dump() for entry in chosen.entries]}))
+    else:
+        reading.show_entries(chosen, Console(), full)
 
 
 @outbox.command()
@@ -59,19 +68,3 @@ def verify(
 
 def _path(file: Path) -> Path:
     return load_silo_file(file).outbox if file.suffix == ".toml" else file
-
-
-def _row(entry: Entry) -> tuple[str, ...]:
-    reply = entry.content
-    when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    asked = f"{entry.request.get('kind')}, round {entry.request.get('round')}, repeat {entry.repeat}"
-    guards = "\n".join(f"{g.guard}: {g.passed}/{g.mended}/{g.dropped}" for g in reply.guards) if reply else ""
-    if isinstance(reply, ReplyExamples):
-        left = "\n".join(" | ".join((*example.fields.values(), example.answer)) for example in reply.examples)
-    elif isinstance(reply, ReplyInstruction):
-        left = reply.instruction or "no instruction"
-    elif isinstance(reply, ReplyGrades):
-        left = ", ".join(f"{grade:.4f}" for grade in reply.grades)
-    else:
-        left = f"candidate {reply.choice + 1}" if isinstance(reply, ReplyVote) else f"refused: {entry.refused}"
-    return str(entry.number + 1), when, f"{entry.run}\n{entry.id}", asked, guards, visible(left)

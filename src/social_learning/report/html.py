@@ -11,6 +11,7 @@ from social_learning.errors import RunFolderError
 from social_learning.files import write_file
 from social_learning.manifest import renew
 from social_learning.report import numbers, words
+from social_learning.report.cells import with_labels
 from social_learning.report.evidence import privacy_of
 from social_learning.report.load import load_manifest, load_result
 from social_learning.report.made import changed_lines
@@ -57,17 +58,20 @@ def owner_page(experiment: str, teacher: str, pairs: Sequence[tuple[str, Mapping
 
     It holds private text, and belongs into the silo's private folder alone.
     """
-    template = _environment().get_template("owner.html.j2")
-    return template.render(experiment=experiment, teacher=teacher, pairs=pairs)
+    return _page("owner.html.j2", experiment=experiment, teacher=teacher, pairs=pairs)
 
 
 def write_page(path: Path, template: str, **values: Any) -> Path:
     """Write a page made of a template of this package; raises RunFolderError where it cannot be written."""
     try:
-        write_file(path, _environment().get_template(template).render(**values))
+        write_file(path, _page(template, **values))
     except OSError as error:
         raise RunFolderError(f"cannot write {path}: {error.strerror}") from None
     return path
+
+
+def _page(template: str, **values: Any) -> str:
+    return with_labels(_environment().get_template(template).render(**values))
 
 
 def _environment() -> jinja2.Environment:

@@ -1,13 +1,12 @@
-"""The terminal's table: one row per arm, made for 80 columns."""
+"""The terminal's table: one row per arm, as wide as the terminal."""
 
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from social_learning.report import numbers
+from social_learning.report.fit import NAME, Column, Fitted
 from social_learning.report.terminal_evidence import show_closeness
 from social_learning.report.visible import visible
 from social_learning.report.words import PERMUTATION, STAND_IN, TEST
@@ -17,17 +16,10 @@ from social_learning.results import Result
 def show_result(result: Result, console: Console) -> None:
     """Print a run's table: accuracy, difference with its interval, p, answers that could not be read, and where the report lies.
 
-    From 80 columns on no figure is cut; long names of arms go over several lines.
+    No figure is cut, whatever the width; long names of arms go over several lines.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("arm", overflow="fold", min_width=8)
-    columns = _columns(result)
-    for heading, cells in columns.items():
-        width = max(map(len, (heading, *cells)))
-        table.add_column(Text(heading.rjust(width)), no_wrap=True, min_width=width)
-    for row, arm in enumerate(result.arms):
-        figures = [Text(cells[row].rjust(max(map(len, (heading, *cells))))) for heading, cells in columns.items()]
-        table.add_row(Text(visible(arm.name)), *figures)
+    figures = [Column(heading, cells) for heading, cells in _columns(result).items()]
+    table = Fitted([Column("arm", [arm.name for arm in result.arms], NAME), *figures])
     console.print(Text(visible(f"{result.experiment}: {result.task}"), style="bold"))
     console.print()
     console.print(table)

@@ -1,15 +1,13 @@
-"""The terminal's tables of privacy evidence: closeness after a run, and an audit. Made for 80 columns."""
+"""The terminal's tables of privacy evidence: closeness after a run, and an audit."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from social_learning.report import numbers
 from social_learning.report.evidence import AuditView, ClosenessRow, audits, closeness_rows, uses_fakes
+from social_learning.report.fit import NAME, TEXT, Column, Fitted, figures
 from social_learning.report.load import load_manifest, load_result
 from social_learning.report.nearest import nearest_of
 from social_learning.report.traces import traces_of
@@ -53,7 +51,8 @@ def show_closeness(folder: Path, task: str, console: Console) -> None:
     console.print()
     console.print(Text("What left the silos, held against them", style="bold"))
     console.print()
-    console.print(_table("arm", [_what(row) for row in rows], columns))
+    apart = [row.label if row.group == "left" else f"{row.label}: {row.group}" for row in rows]
+    console.print(figures("arm", [_what(row) for row in rows], columns, apart))
     console.print()
     paper = " Paper: its distance, Table 6." if "paper" in columns else ""
     caption = (
@@ -76,10 +75,10 @@ def show_audit(folder: Path, name: str, console: Console) -> None:
     title = f"{manifest.experiment.name}: {task}, planted {view.canaries}, {view.references:,} references"
     console.print(Text(visible(title), style="bold"))
     console.print()
-    labels = [visible(row.arm.name) for row in view.rows]
-    console.print(_table("arm", [*labels, "chance"], _ranks(view)))
+    labels = [row.arm.name for row in view.rows]
+    console.print(figures("arm", [*labels, "chance"], _ranks(view)))
     console.print()
-    console.print(_table("arm", labels, _bits(view)))
+    console.print(figures("arm", labels, _bits(view)))
     console.print()
     console.print(_guards(view))
     console.print()
@@ -112,7 +111,7 @@ def _ranks(view: AuditView) -> dict[str, list[str]]:
     }
     if view.has_paper:
         columns["paper: rank"] = [*("" if r.paper_rank is None else str(r.paper_rank) for r in view.rows), ""]
-        columns["rank 0 "] = [*("" if r.paper_firsts is None else str(r.paper_firsts) for r in view.rows), ""]
+        columns["paper: rank 0"] = [*("" if r.paper_firsts is None else str(r.paper_firsts) for r in view.rows), ""]
     return columns
 
 
@@ -128,32 +127,17 @@ def _bits(view: AuditView) -> dict[str, list[str]]:
     }
 
 
-def _guards(view: AuditView) -> Table:
+def _guards(view: AuditView) -> Fitted:
     """What each arm's guards cost and what they buy: its accuracy, where the run folder has it, beside its mean rank."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("arm", overflow="fold", min_width=8)
-    table.add_column("guards", overflow="fold", min_width=8)
-    table.add_column("accuracy, %", justify="right", no_wrap=True)
-    table.add_column("mean rank", justify="right", no_wrap=True)
-    for row in view.rows:
-        figures = (Text(row.accuracy), Text(f"{row.arm.mean_rank:.1f}"))
-        table.add_row(Text(visible(row.arm.name)), Text(row.guards), *figures)
-    return table
+    return Fitted(
+        [
+            Column("arm", [row.arm.name for row in view.rows], NAME),
+            Column("guards", [row.guards for row in view.rows], TEXT),
+            Column("accuracy, %", [row.accuracy for row in view.rows]),
+            Column("mean rank", [f"{row.arm.mean_rank:.1f}" for row in view.rows]),
+        ]
+    )
 
 
 def _what(row: ClosenessRow) -> str:
-    return visible(row.label) if row.group == "left" else f"  {row.group}"
-
-
-def _table(heading: str, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> Table:
-    """A table whose first column folds, and whose figures are never cut."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column(heading, overflow="fold", min_width=8)
-    for name, cells in columns.items():
-        width = max(map(len, (name, *cells)))
-        table.add_column(Text(name.rjust(width)), no_wrap=True, min_width=width)
-    for number, label in enumerate(labels):
-        widths = [max(map(len, (name, *cells))) for name, cells in columns.items()]
-        figures = [Text(cells[number].rjust(width)) for cells, width in zip(columns.values(), widths, strict=True)]
-        table.add_row(Text(label), *figures)
-    return table
+    return row.label if row.group == "left" else f"  {row.group}"

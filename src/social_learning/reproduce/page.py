@@ -17,9 +17,10 @@ HUES = 5
 
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """One row as texts; stars stand apart, so that figures line up."""
+    """One row as texts; stars stand apart, so that figures line up. `again`: the row above has the same group."""
 
     group: str
+    again: bool
     line: str
     ours: str
     star: str
@@ -111,12 +112,12 @@ def _section(view: View) -> Section:
 
 
 def _rows(view: View, rows: Sequence[Row]) -> list[RowView]:
-    """Rows as texts; a group is named in its first row."""
     measure = view.table.measure
     before = [None, *(row.group for row in rows)]
     return [
         RowView(
-            group="" if row.group == earlier else words.group(measure, row),
+            group=words.group(measure, row),
+            again=row.group == earlier,
             line=row.line.label,
             ours=words.ours(measure, row).rstrip("*"),
             star="*" if row.ours and row.ours.significant else "",
