@@ -339,9 +339,23 @@ def test_a_near_copy_of_any_row_of_the_silo_is_dropped_by_default(near: str) -> 
 
 def test_a_piece_of_a_row_with_a_word_changed_is_dropped_when_it_is_all_there_is() -> None:
     origin = Origin(Private(SMS, [message(ROW)]), prompt="Nothing of it was shown")
-    piece = ROW[: ROW.index(", call")].replace("Palm", "Pine")
+    piece = "prize of $50,000 in the Pine Harbour draw"
     assert MinDistance(NEAR).check_text(piece, origin) is None
-    assert MinDistance(NEAR).check_text(f"Look out for {piece} and more of this kind", origin) is not None
+    assert MinDistance(NEAR).check_text(f"Look out for a {piece} and more of this kind", origin) is not None
+
+
+def test_eight_words_in_a_row_are_dropped_whatever_stands_around_them() -> None:
+    origin = Origin(Private(SMS, [message(ROW)]), prompt="Nothing of it was shown")
+    for words, kept in (
+        ("2nd PRIZE of $50,000, in the Palm Harbour", False),
+        ("prize of $50,000 in the Palm Harbour", True),
+    ):
+        new = message(
+            f"Every summer we give away another {words} and then, when nobody comes for it, one more to somebody"
+        )
+        assert origin.changed(new) >= 0.5
+        assert (MinDistance(NEAR).check_example(new, origin) is not None) is kept
+        assert (MinDistance(NEAR).check_text(new.fields["text"], origin) is not None) is kept
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from social_learning.privacy.detectors import Detector, FormDetector, Found
 from social_learning.privacy.distance import normalized_distance
-from social_learning.privacy.wording import Wordings
+from social_learning.privacy.wording import PIECE, Wordings
 from social_learning.task import Example, Task
 from social_learning.text import normalise, words_of
 
@@ -88,6 +88,14 @@ class Origin:
         example's fields and free answer. 1 where that is not less than `below`.
         """
         return min((self.private.wordings.nearest(text, below) for text in texts_of(self.task, item)), default=1.0)
+
+    def holds_piece(self, item: Example | str) -> bool:
+        """Tell whether an item repeats PIECE words in a row of some private text of the silo."""
+        return any(
+            f" {' '.join(words[first : first + PIECE])} " in self.private.words
+            for words in map(words_of, texts_of(self.task, item))
+            for first in range(len(words) - PIECE + 1)
+        )
 
 
 def private_texts(task: Task, example: Example) -> tuple[str, ...]:

@@ -21,6 +21,11 @@ LEAST_WORDS = 5
 NEAR = 0.25
 """What is nearer than this to a private text is a near copy of it: fewer than one word in four changed."""
 
+PIECE = 8
+"""So many words in a row that a private text holds too are a piece of it, whatever stands around them: in texts that have nothing to
+do with each other the longest common runs have three or four.
+"""
+
 
 def wording(text: str) -> tuple[str, ...]:
     """Return the words of a text as they are compared; a number is one word, however its digits are grouped."""
