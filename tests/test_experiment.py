@@ -227,7 +227,8 @@ def test_time_and_memory_of_the_commands_that_worked_on_a_run_are_written_down(t
     first = took()
     assert first["commands"] == 1
     assert loading <= first["seconds"] <= time.perf_counter() - began + 0.05  # tenths of a second are written down
-    assert first["peak_memory"] == peak_memory()
+    peak = peak_memory()
+    assert first["peak_memory"] is None if peak is None else 2**20 < first["peak_memory"] <= peak
     assert took() == first  # nothing was left to do
     (tmp_path / "run" / "cells" / "manual-r0" / "cell.json").unlink()
     again = took()
