@@ -3,6 +3,7 @@ on loopback.
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,6 +29,18 @@ settings.load_profile("ci")
 def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing a test does touches the user's own cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def open_umask(tmp_path: Path) -> Iterator[None]:
+    """Whatever the machine's umask is, files are for everybody here unless the code says otherwise."""
+    before = os.umask(0)
+    try:
+        (tmp_path / "control").touch()
+        assert (tmp_path / "control").stat().st_mode & 0o777 == 0o666
+        yield
+    finally:
+        os.umask(before)
 
 
 @pytest.fixture(scope="session")

@@ -379,6 +379,7 @@ def test_a_damaged_trial_is_named(tmp_path: Path) -> None:
         audit(experiment(), SMALL, tmp_path / "run", load=loads(Reader(copies=True)))
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_private_text_is_nowhere_in_what_is_shared_and_only_in_the_owners_folder(tmp_path: Path) -> None:
     settings = experiment(
         arms=["zero-shot", "original", "generated", "instruction"],
@@ -398,4 +399,7 @@ def test_private_text_is_nowhere_in_what_is_shared_and_only_in_the_owners_folder
     assert [path.parent.name for path in owners] == ["teacher-1", "teacher-2", "teacher-3"]
     told = "\n".join(path.read_text() for path in owners).replace("&#39;", "'").replace("&amp;", "&")
     assert any(text in told for text in private)
-    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "silos").glob("*/*-*.*"))
+    kept = [path for path in (tmp_path / "silos").rglob("*") if path.is_file()]
+    assert {path.name.partition("-")[0] for path in kept} == {"owner", "closest", "calls.sqlite"}
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+    assert {path.parent.stat().st_mode & 0o777 for path in kept} == {0o700}

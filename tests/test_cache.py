@@ -248,11 +248,11 @@ def test_no_prompt_is_ever_written(tmp_path: Path, cached: Cached) -> None:
             assert coded not in file.read_bytes()
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_the_file_is_for_its_owner_alone(tmp_path: Path, cached: Cached) -> None:
     cached(Counting()).generate(["text"], GREEDY)
-    assert (tmp_path / "silo").stat().st_mode & 0o077 == 0
-    for file in (tmp_path / "silo").iterdir():
-        assert file.stat().st_mode & 0o077 == 0
+    assert (tmp_path / "silo").stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "silo").iterdir()} == {0o600}
 
 
 def test_answers_are_on_disk_before_they_are_used(cached: Cached) -> None:

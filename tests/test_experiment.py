@@ -23,6 +23,7 @@ from social_learning.models.base import Completion, LanguageModel, Prompt, Sampl
 from social_learning.models.fakes import MixerModel
 from social_learning.models.registry import load_model
 from social_learning.preflight import check_settings, silos_for
+from social_learning.provenance import peak_memory
 from social_learning.records import read_cell
 from social_learning.results import CellKey
 from social_learning.statistics import holm, paired
@@ -218,6 +219,7 @@ def test_a_finished_run_loads_no_model(tmp_path: Path) -> None:
     assert run(experiment(), tmp_path / "run", load=no_model) == first
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_private_text_is_nowhere_in_the_run_folder(tmp_path: Path) -> None:
     settings = experiment(data={"test_rows": 40})
     run(settings, tmp_path / "run")
@@ -229,24 +231,35 @@ def test_private_text_is_nowhere_in_the_run_folder(tmp_path: Path) -> None:
         assert json.dumps(example.fields["text"])[1:-1] not in written
     caches = list((tmp_path / "cache").rglob("calls.sqlite"))
     assert len(caches) == 9
-    assert all(cache.parent.stat().st_mode & 0o077 == 0 for cache in caches)
-    assert all(cache.stat().st_mode & 0o077 == 0 for cache in caches)
+    folders = {folder for cache in caches for folder in (cache.parent, cache.parent.parent)}
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+    assert {cache.stat().st_mode & 0o777 for cache in caches} == {0o600}
 
 
 def test_time_and_memory_of_the_commands_that_worked_on_a_run_are_written_down(tmp_path: Path) -> None:
     small = experiment(arms=["zero-shot", "manual"], repeats=1)
+    loading = 0.3
+
+    def slow(name: str, **_: Any) -> LanguageModel:
+        time.sleep(loading)
+        return load_model(name)
 
     def took() -> dict[str, Any]:
-        run(small, tmp_path / "run")
+        run(small, tmp_path / "run", load=slow)
         told: dict[str, Any] = json.loads((tmp_path / "run" / "run.json").read_text())["took"]
         return told
 
+    began = time.perf_counter()
     first = took()
     assert first["commands"] == 1
-    assert first["seconds"] >= 0
+    assert loading <= first["seconds"] <= time.perf_counter() - began + 0.05  # tenths of a second are written down
+    peak = peak_memory()
+    assert first["peak_memory"] is None if peak is None else 2**20 < first["peak_memory"] <= peak
     assert took() == first  # nothing was left to do
     (tmp_path / "run" / "cells" / "manual-r0" / "cell.json").unlink()
-    assert took()["commands"] == 2
+    again = took()
+    assert again["commands"] == 2
+    assert again["seconds"] >= round(first["seconds"] + loading, 1)
 
 
 def test_a_manual_arm_can_have_an_instruction_of_its_own(tmp_path: Path) -> None:

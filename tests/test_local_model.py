@@ -286,10 +286,14 @@ def test_a_prompt_that_just_fits_scores_like_a_plain_pass(tiny: tuple[LanguageMo
 
 def test_logprobs_of_samples_are_those_of_the_model(tiny: tuple[LanguageModel, Plain]) -> None:
     model, plain = tiny
-    sampling = Sampling(temperature=0.7, top_p=0.8, max_tokens=6, seed=1)
-    for completion in model.generate([LESSON], sampling, 4)[0]:
+    sampling = Sampling(temperature=0.7, top_p=0.8, max_tokens=3, seed=1)
+    compared = 0
+    for completion in model.generate([LESSON], sampling, 64)[0]:
+        # A token may be a part of a letter, and then the text does not tell which tokens were picked.
         if completion.finish == "length" and completion.text.isascii() and completion.tokens == len(completion.text):
             assert sum(completion.logprobs) == pytest.approx(plain.score(LESSON, completion.text)[0], abs=1e-3)
+            compared += 1
+    assert compared
 
 
 def test_stop_texts_end_and_are_cut(tiny: tuple[LanguageModel, Plain]) -> None:

@@ -9,7 +9,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Fast
 from transformers import PreTrainedTokenizerFast
 
-from social_learning.models.local.tokens import Tokenizer
+from social_learning.models.local.tokens import MIN_SHARED, Tokenizer
 
 LESSON = "\n\n".join(f"Text: message number {i} from Ida\nClass: {'spam' if i % 2 else 'not spam'}" for i in range(40))
 
@@ -50,11 +50,11 @@ class Counted:
         return self._fast(texts, **options)
 
 
-def pairs(count: int) -> list[tuple[str, str]]:
+def pairs(count: int, lesson: str = LESSON) -> list[tuple[str, str]]:
     rng = np.random.default_rng(3)
     words = ["win", "spam", "\n", "\n\n", "a", " ", ":", "é", "4821", "Text: "]
     tails = ["".join(rng.choice(words, size=rng.integers(0, 6))) for _ in range(count)]
-    return [(LESSON + tail, str(rng.choice([" spam", "\nnot", "4", "\n\n"]))) for tail in tails] + [
+    return [(lesson + tail, str(rng.choice([" spam", "\nnot", "4", "\n\n"]))) for tail in tails] + [
         ("", "x"),
         ("a", "b"),
     ]
@@ -68,9 +68,25 @@ def test_texts_are_tokenised_together_as_one_by_one(make: Callable[[], Fast]) ->
     alone = [tokenizer.for_scoring([pair])[0] for pair in asked]
     one_by_one, counted.characters = counted.characters, 0
     assert tokenizer.for_scoring(asked) == alone
-    assert counted.characters < one_by_one / 4 or make is prepending
+    if make is byte_level:
+        assert counted.characters < one_by_one / 4
+    else:  # nothing can be shared: it was tried on two texts, and each was read as a whole
+        assert counted.characters > one_by_one
     prompts = [prompt for prompt, _ in asked]
     assert tokenizer.for_generation(prompts) == [tokenizer.for_generation([prompt])[0] for prompt in prompts]
+
+
+def test_what_is_shared_ends_with_a_line_and_never_inside_a_word() -> None:
+    """Made so that the place from which an end is looked for lies inside a word that is one token."""
+    inside = LESSON.index(" spam", len(LESSON) - MIN_SHARED) + 2
+    lesson = LESSON + "." * (inside + MIN_SHARED - len(LESSON))
+    counted = Counted(byte_level)
+    tokenizer = Tokenizer(counted)
+    asked = pairs(60, lesson)
+    alone = [tokenizer.for_scoring([pair])[0] for pair in asked]
+    one_by_one, counted.characters = counted.characters, 0
+    assert tokenizer.for_scoring(asked) == alone
+    assert counted.characters < one_by_one / 3
 
 
 @pytest.mark.model

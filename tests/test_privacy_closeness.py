@@ -202,3 +202,33 @@ def test_the_closest_pair_is_the_nearest_item_with_the_private_row_it_is_nearest
     assert pair.distance == pytest.approx(normalized_distance(pair.shared, pair.private))
     assert "Mira" not in repr(pair)
     assert closest_pair([]) is None
+
+
+def test_controls_are_drawn_from_all_rows_of_the_prompt_and_from_all_public_texts() -> None:
+    items = measure([departure(ROWS[0])] * 40, PUBLIC, "", np.random.default_rng(1))
+    drawn = {(item.run, item.names > 0, item.numbers > 0) for item in items if item.group == "verbatim"}
+    assert drawn == {(8, False, True), (8, True, False), (7, False, False)}
+    floors = {closeness(text, departure("x").origin, "teacher-1", "public") for text in PUBLIC}
+    assert len(floors) == 2
+    assert {item for item in items if item.group == "public"} == floors
+
+
+def test_an_instruction_is_held_against_the_hand_written_one_where_there_is_one() -> None:
+    left = [departure("Look for prizes.")] * 5
+    written = closeness(SMS.instruction, left[0].origin, "teacher-1", "public")
+    items = measure(left, PUBLIC, SMS.instruction, np.random.default_rng(1))
+    assert {item for item in items if item.group == "public"} == {written}
+    without = measure(left, PUBLIC[:1], "", np.random.default_rng(1))
+    assert {item for item in without if item.group == "public"} == {
+        closeness(PUBLIC[0], left[0].origin, "teacher-1", "public")
+    }
+
+
+def test_every_field_and_a_free_answer_are_searched_for_what_the_silo_holds() -> None:
+    task = BUILT_IN["gsm8k"].task
+    row = Example(fields={"question": "How many boats has Ida?"}, answer="She has 4711 boats. #### 4711")
+    origin = Origin(Private(task, [row]), task.render(row))
+    item = Example(fields={"question": "How many cats has a town?"}, answer="It has 4711 boats or so. #### 4711")
+    found = closeness(item, origin, "teacher-1", "left")
+    assert found.numbers
+    assert found.run == len(("has", "4711", "boats"))

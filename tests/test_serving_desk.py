@@ -123,6 +123,7 @@ def ask(desk: Desk, request: Request, run: str = "r", id: str | None = None, rep
     return response_from_json(desk.respond(to_json(Enquiry(run=run, id=name, repeat=repeat, request=request)).encode()))
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_a_request_gets_its_reply_and_the_outbox_has_it_word_for_word(
     open_desk: Callable[..., Desk], tmp_path: Path
 ) -> None:
@@ -509,6 +510,7 @@ def test_outbox_commands(open_desk: Callable[..., Desk], scripted: Scripted, tmp
 # Silo files
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_a_silo_file_is_read_with_its_policy_and_rows(tmp_path: Path) -> None:
     files = silo_files(tmp_path)
     assert [path.parent.name for path in files] == ["teacher-1", "teacher-2", "teacher-3"]
@@ -516,7 +518,8 @@ def test_a_silo_file_is_read_with_its_policy_and_rows(tmp_path: Path) -> None:
     silo = load_silo(file)
     assert len(silo.held_out) == round(0.25 * len(silo.everything))
     assert load_policy(file).guards.no_copies
-    assert (files[0].parent / "examples.jsonl").stat().st_mode & 0o077 == 0
+    rows = [path.parent / name for path in files for name in ("examples.jsonl", "held_out.jsonl")]
+    assert {path.stat().st_mode & 0o777 for path in rows} == {0o600}
 
 
 def test_a_share_is_held_out_at_random_but_always_the_same(tmp_path: Path) -> None:

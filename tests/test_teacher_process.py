@@ -66,6 +66,7 @@ def ask(silo: Path, id: str = "i", request: RequestExamples | RequestInstruction
     return response_from_json(send(silo, to_json(enquiry).encode() + b"\n"))
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_it_answers_on_a_socket_that_is_its_owners_alone(silo: Path, start: Callable[[], object]) -> None:
     start()
     mode = (silo.parent / "teacher.sock").stat().st_mode
