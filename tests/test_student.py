@@ -8,10 +8,10 @@ import pytest
 from social_learning.answer import Answer
 from social_learning.corpus import Corpus
 from social_learning.errors import ModelError
-from social_learning.lesson import Lesson
+from social_learning.lesson import AnswerMode, Lesson
 from social_learning.models.base import Completion, Prompt, Sampling, Score
-from social_learning.models.fakes import CopycatModel, FakeModel
-from social_learning.student import CONTENT_FREE, WORD_SALADS, AnswerMode, Student
+from social_learning.models.fakes import CopycatModel, FakeModel, MixerModel
+from social_learning.student import CONTENT_FREE, WORD_SALADS, Student
 from social_learning.task import Example, Task
 from social_learning.tasks import BUILT_IN
 
@@ -215,3 +215,34 @@ def test_no_answer_is_told_apart_by_why_there_is_none(completion: Completion, an
     student = Student(Says("m"), Lesson(task=SMS), answer_by="free")
     assert student.answers(asks("hello")) == [answer]
     assert student.answer({"text": "hello"}) == answer.text
+
+
+def test_a_lesson_without_a_tested_student_builds_none() -> None:
+    with pytest.raises(ModelError, match="does not say which student was tested"):
+        Student.tested(Lesson(task=SMS), Oracle())
+
+
+def test_the_tested_student_answers_as_the_lesson_says() -> None:
+    told = {"model": "m", "identity": "m", "answer_by": "free", "calibrate": False, "seed": 0}
+    free = Lesson.model_validate({"task": SMS, "student": told})
+    labels = Lesson.model_validate({"task": SMS, "student": {**told, "answer_by": "labels"}})
+    model = Oracle(says=lambda _: "spam", likes=lambda _, continuation: -1.0 * ("not" not in continuation))
+    assert Student.tested(free, model).answer({"text": "a"}) == "spam"
+    assert Student.tested(labels, model).answer({"text": "a"}) == "not spam"
+
+
+def test_the_labels_log_probabilities_come_with_the_answer() -> None:
+    """Among all labels, calibrated; the likeliest one is the answer, and they add up to 1."""
+    student = Student(MixerModel("m"), Lesson(task=SMS, examples=SHOTS), seed=3)
+    question = {"text": "win a prize"}
+    (answer,) = student.answers([question])
+    assert set(answer.logprobs) == set(SMS.labels)
+    assert sum(map(math.exp, answer.logprobs.values())) == pytest.approx(1)
+    assert answer.text == max(answer.logprobs, key=lambda label: answer.logprobs[label])
+    grades = [student.grades([Example(fields=question, answer=label)])[0] for label in SMS.labels]
+    assert [math.exp(answer.logprobs[label]) for label in SMS.labels] == pytest.approx(grades)
+    assert "win" not in repr(answer)
+    assert (
+        Student(MixerModel("m"), Lesson(task=SMS, examples=SHOTS), answer_by="free").answers([question])[0].logprobs
+        == {}
+    )

@@ -1,5 +1,6 @@
 """Answers: what a student's model gave for a question, read by the task, or why there is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
@@ -14,11 +15,14 @@ budget ended before it was asked for.
 class Answer:
     """An answer, or a failure: one of the two is None. A failure is no answer, so it is never a wrong one.
 
-    The repr tells which failure it is, never the text.
+    `logprobs` holds, by label, the natural log-probability of each label among all of the task's, calibrated where the student is;
+    it is empty where the student did not choose among labels, and two answers are the same whatever it holds. The repr tells which
+    failure it is, never the text.
     """
 
     text: str | None = field(default=None, repr=False)
     failure: Failure | None = None
+    logprobs: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.failure is None):

@@ -19,7 +19,7 @@ from social_learning.errors import TeachingError
 from social_learning.evaluation import Evaluation, evaluate
 from social_learning.folders import cache_folder
 from social_learning.guards import guards_for
-from social_learning.lesson import Lesson
+from social_learning.lesson import Lesson, TestedStudent
 from social_learning.models.base import LanguageModel
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
@@ -139,7 +139,7 @@ def teach_and_test(
     )
     taught, between = models.usage(), time.perf_counter()
 
-    evaluation = examine(experiment, arm, key, corpus, student_model, lesson, watch)
+    evaluation, lesson = examine(experiment, arm, key, corpus, student_model, lesson, watch)
     answered, ended = models.usage(), time.perf_counter()
 
     cell = Cell(key, evaluation, taught - used, answered - taught, between - started, ended - between)
@@ -152,19 +152,29 @@ def teach_and_test(
 
 def examine(
     experiment: Experiment, arm: Arm, key: CellKey, corpus: Corpus, model: LanguageModel, lesson: Lesson, watch: Watch
-) -> Evaluation:
-    """Have a student with a lesson answer the test rows of a cell, and grade the answers."""
-    student = Student(
-        model,
-        lesson,
+) -> tuple[Evaluation, Lesson]:
+    """Have a student with a lesson answer the test rows of a cell, and grade the answers; return the lesson with the student
+    in it, so that whoever reads the lesson can ask the same one.
+    """
+    tested = TestedStudent(
+        model=arm.student.model,
+        dtype=arm.student.dtype,
+        identity=model.identity,
         answer_by=arm.student.answer_by,
         calibrate=arm.student.calibrate,
         seed=child_seed(experiment.seed, "student", key.repeat),
     )
+    lesson = lesson.model_copy(update={"student": tested})
     told = f"{key.name}: test rows"
     watch.step(told, 0, len(corpus.test))
-    partial = experiment.budget.when_spent == "finish"
-    return evaluate(student, corpus.task, corpus.test, lambda n, of: watch.step(told, n, of), partial=partial)
+    evaluation = evaluate(
+        Student.tested(lesson, model),
+        corpus.task,
+        corpus.test,
+        lambda n, of: watch.step(told, n, of),
+        partial=experiment.budget.when_spent == "finish",
+    )
+    return evaluation, lesson
 
 
 def teacher_for(

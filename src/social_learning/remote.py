@@ -124,7 +124,7 @@ def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
     rounds.end()
     used, between = setting.models.usage(), time.perf_counter()
 
-    evaluation = examine(experiment, arm, key, setting.corpus, model, lesson, watch)
+    evaluation, lesson = examine(experiment, arm, key, setting.corpus, model, lesson, watch)
     answered, ended = setting.models.usage(), time.perf_counter()
 
     # What teachers' models computed is known to their owners only.

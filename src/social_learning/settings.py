@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from social_learning.lesson import AnswerMode
 from social_learning.models.endpoint.settings import Endpoint, Prices
 from social_learning.privacy.wording import NEAR
-from social_learning.student import AnswerMode
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 

@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Self
 
 import numpy as np
 
 from social_learning.answer import Answer
 from social_learning.errors import ModelError
-from social_learning.lesson import Lesson
+from social_learning.lesson import AnswerMode, Lesson
 from social_learning.models.base import Completion, LanguageModel, Sampling
 from social_learning.seeds import generator
 from social_learning.task import Example
-
-AnswerMode = Literal["auto", "free", "labels"]
 
 CONTENT_FREE = ("N/A", "[MASK]", "-")
 """Inputs that say nothing, for lessons without examples (Zhao et al., arXiv 2102.09690)."""
@@ -49,6 +47,18 @@ class Student:
             raise ModelError(f"task {self._task.name!r} has no labels to choose from: let the student answer freely")
         self._by_labels = by_labels
         self._blanks = self._blank_questions(generator(seed, "calibration")) if calibrate and by_labels else []
+
+    @classmethod
+    def tested(cls, lesson: Lesson, model: LanguageModel) -> Self:
+        """Return the student that a run tested with this lesson: the lesson says how it answers. Whether the model is the one
+        that was tested, `lesson.student.identity` tells. Raises ModelError where the lesson does not say.
+        """
+        told = lesson.student
+        if told is None:
+            raise ModelError(
+                "the lesson does not say which student was tested: say how it answers with Student(model, lesson, ...)"
+            )
+        return cls(model, lesson, answer_by=told.answer_by, calibrate=told.calibrate, seed=told.seed)
 
     def answer(self, fields: Mapping[str, str]) -> str | None:
         """Return the answer to one question, given by field name; None where there is none, for which `answers` says why."""
@@ -90,7 +100,13 @@ class Student:
         return [(math.exp(min(0.0, score.per_token)) + score.greedy) / 2 for score in self._model.score(pairs)]
 
     def _choose(self, questions: Sequence[Mapping[str, str]]) -> list[Answer]:
-        return [Answer(self._task.labels[i]) for i in np.argmax(self._calibrated(questions), axis=1)]
+        scores = self._calibrated(questions)
+        shares = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        labels = self._task.labels
+        return [
+            Answer(labels[int(np.argmax(row))], logprobs=dict(zip(labels, share.tolist(), strict=True)))
+            for row, share in zip(scores, shares, strict=True)
+        ]
 
     def _calibrated(self, questions: Sequence[Mapping[str, str]]) -> np.ndarray:
         """Return the log-likelihood of each label after each question, less the lesson's bias, shape (questions, labels)."""

@@ -191,6 +191,12 @@ class Task(BaseModel):
             f"task's decimal to '{other}'"
         )
 
+    def question_fields(self, row: Mapping[str, object]) -> dict[str, str]:
+        """Return the fields of a question that has this task's field names as keys, each as `example` takes it. Raises TaskError,
+        naming the field, when one is missing or empty.
+        """
+        return {name: self._value(row, name) for name in self.field_names}
+
     def _value(self, row: Mapping[str, object], name: str) -> str:
         if name not in row or row[name] is None:
             raise TaskError(f"field {name!r}: missing")

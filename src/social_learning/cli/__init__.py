@@ -15,6 +15,7 @@ from social_learning.cli.reproductions import reproduce
 from social_learning.cli.tasks import tasks
 from social_learning.cli.teachers import teacher
 from social_learning.errors import BudgetError, EndpointError, SocialLearningError, UserError
+from social_learning.report.visible import visible
 
 COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks, doctor)
 """In the order of the help page."""
@@ -50,7 +51,8 @@ def main() -> None:
         return
     except SocialLearningError as error:
         code = 2 if isinstance(error, UserError) else 3 if isinstance(error, BudgetError) else 1
-        typer.echo(f"error: {error}{SEE_TO_IT if isinstance(error, EndpointError) else ''}", err=True)
+        # A message may name what stands in a file that a stranger wrote, such as a lesson's model.
+        typer.echo(visible(f"error: {error}{SEE_TO_IT if isinstance(error, EndpointError) else ''}"), err=True)
     except KeyboardInterrupt:
         code = 130
         typer.echo("stopped: the same command goes on from here", err=True)

@@ -6,13 +6,31 @@ What stands in a row is private. Errors name the file, the row, the field and wh
 import os
 from pathlib import Path
 
-from social_learning.data.examples import ColumnMap, conflicting, drop_duplicates, question_key, to_examples
-from social_learning.data.files import file_rows, known_suffix
+from social_learning.data.examples import (
+    ColumnMap,
+    conflicting,
+    drop_duplicates,
+    question_key,
+    to_examples,
+    to_questions,
+)
+from social_learning.data.files import file_rows, known_suffix, line_rows, text_row
 from social_learning.data.hub import HUB_ID, HUB_PREFIX, hub_rows
 from social_learning.data.row import Row
 from social_learning.errors import DataError
 
-__all__ = ["ColumnMap", "Row", "conflicting", "drop_duplicates", "question_key", "read_rows", "to_examples"]
+__all__ = [
+    "ColumnMap",
+    "Row",
+    "conflicting",
+    "drop_duplicates",
+    "line_rows",
+    "question_key",
+    "read_rows",
+    "text_row",
+    "to_examples",
+    "to_questions",
+]
 
 
 def read_rows(source: str | Path, *, split: str = "train", base: Path | None = None) -> list[Row]:

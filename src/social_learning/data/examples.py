@@ -82,6 +82,21 @@ def to_examples(rows: Iterable[Row], task: Task, columns: ColumnMap = AS_NAMED) 
     return [_example(row, task, columns, names) for row in rows]
 
 
+def to_questions(rows: Iterable[Row], task: Task) -> list[dict[str, str]]:
+    """Make the fields of a question of `task` of every row, in order; values become text as in `to_examples`, and other columns may
+    hold anything. Raises DataError at the first row that is no question of the task, naming its file, number and field.
+    """
+    return [_question(row, task) for row in rows]
+
+
+def _question(row: Row, task: Task) -> dict[str, str]:
+    values = {name: _text(row, name, AS_NAMED) for name in task.field_names}
+    try:
+        return task.question_fields(values)
+    except TaskError as error:
+        raise DataError(f"{row.where}, {error}") from None
+
+
 def _example(row: Row, task: Task, columns: ColumnMap, names: Sequence[str]) -> Example:
     values = {name: _text(row, name, columns) for name in names}
     answer = values[ANSWER]

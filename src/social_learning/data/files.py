@@ -69,6 +69,29 @@ def _json_rows(file: str, data: bytes) -> Iterator[Row]:
             yield Row(file, number, _json_object(f"{file}, row {number}", line))
 
 
+def line_rows(file: str, data: bytes, column: str | None) -> list[Row]:
+    """Read every line that is not blank as `text_row` does. Raises DataError, naming `file` and the line."""
+    lines = enumerate(_decode(file, data).split("\n"), start=1)
+    return [text_row(file, number, line, column) for number, line in lines if line.strip()]
+
+
+def text_row(file: str, number: int, text: str, column: str | None) -> Row:
+    """Read a row of a JSON object or, where `column` is given and it is no such object, take it as the text of that column.
+
+    Raises DataError, naming `file` and `number`, where it is neither.
+    """
+    if column is not None and not _is_object(text):
+        return Row(file, number, {column: text})
+    return Row(file, number, _json_object(f"{file}, row {number}", text))
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _json_object(where: str, line: str) -> dict[str, object]:
     try:
         value = json.loads(line, object_pairs_hook=partial(_unique, where))
