@@ -1,15 +1,16 @@
 """Preflight: the silos an experiment asks for, and what is refused before any model call."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from social_learning.config import Arm, Experiment
+from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus
 from social_learning.endpoints import is_remote
 from social_learning.errors import ConfigError, DataError, ModelError
 from social_learning.models.base import Capabilities, LimitedModel
 from social_learning.models.pool import ModelPool
 from social_learning.recipes import generation, judges, private_examples_needed
+from social_learning.results import CellKey
 from social_learning.seeds import generator
 from social_learning.silo import Silo, make_silos, split_dirichlet, split_uniform
 from social_learning.task import Task
@@ -40,6 +41,25 @@ def check(experiment: Experiment, corpus: Corpus) -> None:
             )
         if arm.teachers.split == "dirichlet":
             silos_for(experiment, arm, corpus, 0)
+
+
+def chosen_cells(
+    experiment: Experiment, chosen: Collection[CellKey] | None, finished: Collection[CellKey]
+) -> list[tuple[Arm, CellKey]]:
+    """Return the cells that are asked for, in order: those chosen, or all. Raises ConfigError where one is none of the
+    experiment, or none of the arm compared with is chosen or finished.
+    """
+    plan = list(cells_of(experiment))
+    if chosen is None:
+        return plan
+    unknown = sorted(key.name for key in set(chosen) - {key for _, key in plan})
+    if unknown:
+        raise ConfigError(f"cells: {unknown[0]!r} is no cell of experiment {experiment.name!r}")
+    if experiment.compare_with not in {key.arm for key in (*chosen, *finished)}:
+        raise ConfigError(
+            f"cells: none is of arm {experiment.compare_with!r}, which all others are compared with: add one of its cells"
+        )
+    return [(arm, key) for arm, key in plan if key in chosen]
 
 
 def check_settings(arm: Arm, task: Task) -> None:

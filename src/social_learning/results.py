@@ -1,6 +1,6 @@
 """Results: what a run measured, cell by cell and arm by arm. Plain values; they hold no private text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -122,7 +122,7 @@ def summarise(cells: Sequence[Cell], task: str, compare_with: str, seed: int) ->
     """Put finished cells together into arms, in the order in which arms first appear.
 
     An arm with shots is compared with the same shots of `compare_with` where that arm has them, else with its first
-    shots.
+    shots, and with nothing where that arm has no finished cell.
     """
     groups: dict[tuple[str, int], list[Cell]] = {}
     for cell in cells:
@@ -130,10 +130,10 @@ def summarise(cells: Sequence[Cell], task: str, compare_with: str, seed: int) ->
     base = {shots: group for (arm, shots), group in groups.items() if arm == compare_with}
     arms = []
     for (arm, shots), group in groups.items():
-        against = base.get(shots) or next(iter(base.values()))
+        against = base.get(shots) or next(iter(base.values()), None)
         accuracies = [cell.evaluation.accuracy for cell in group]
         p_value = None
-        if arm != compare_with:
+        if arm != compare_with and against:
             p_value = permutation_p_value(graded(group), graded(against), child_seed(seed, "permutation", arm, shots))
         arms.append(
             ArmResult(
@@ -156,16 +156,25 @@ def summarise(cells: Sequence[Cell], task: str, compare_with: str, seed: int) ->
     return tuple(arms)
 
 
-def closeness_rows(result: Result, read: Callable[[CellKey], Sequence[Closeness]]) -> list[dict[str, Any]]:
+def by_arm(keys: Iterable[CellKey]) -> dict[tuple[str, int], list[CellKey]]:
+    """Return the cells of each arm at each number of shots, in the order in which they first appear."""
+    groups: dict[tuple[str, int], list[CellKey]] = {}
+    for key in keys:
+        groups.setdefault((key.arm, key.shots), []).append(key)
+    return groups
+
+
+def closeness_rows(keys: Iterable[CellKey], read: Callable[[CellKey], Sequence[Closeness]]) -> list[dict[str, Any]]:
     """Return how close what left the silos is to them: one row per arm, shots, group and teacher, `all` first.
 
-    `read` gives the items of one cell. Arms that asked no teacher have no row.
+    `keys` are the cells that something may have left in, `read` gives the items of one. Arms that asked no teacher have
+    no row.
     """
     rows = []
-    for arm in result.arms:
-        items = [item for repeat in range(arm.repeats) for item in read(CellKey(arm.name, arm.shots, repeat))]
+    for (name, shots), cells in by_arm(keys).items():
+        items = [item for key in cells for item in read(key)]
         rows += [
-            {"name": arm.name, "shots": arm.shots, "group": group, "teacher": teacher, **summary.to_table()}
+            {"name": name, "shots": shots, "group": group, "teacher": teacher, **summary.to_table()}
             for group in GROUPS
             for teacher, summary in by_teacher(items, group).items()
         ]

@@ -13,13 +13,16 @@ from social_learning.cli.outboxes import outbox
 from social_learning.cli.reproductions import reproduce
 from social_learning.cli.tasks import tasks
 from social_learning.cli.teachers import teacher
-from social_learning.errors import BudgetError, EndpointError, SocialLearningError, UserError
+from social_learning.errors import BudgetError, EndpointError, IncompleteError, SocialLearningError, UserError
 
 COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks, doctor)
 """In the order of the help page."""
 
 GROUPS = {"teacher": teacher, "outbox": outbox}
 """Commands with commands of their own."""
+
+UNFINISHED = (BudgetError, IncompleteError)
+"""What leaves a run unfinished; the same command goes on with it."""
 
 SEE_TO_IT = (
     ": see that the endpoint runs and base_url is right, then give the same command again; finished calls are kept"
@@ -39,15 +42,15 @@ for name, group in GROUPS.items():
 
 
 def main() -> None:
-    """Run the command line. Exit code 2 for the user's mistakes, 3 for a spent budget, 1 for other failures, 130 when
-    interrupted.
+    """Run the command line. Exit code 2 for the user's mistakes, 3 for a spent budget or a run that has cells without a
+    lesson, 1 for other failures, 130 when interrupted.
     """
     code: Literal[1, 2, 3, 130]
     try:
         app()
         return
     except SocialLearningError as error:
-        code = 2 if isinstance(error, UserError) else 3 if isinstance(error, BudgetError) else 1
+        code = 2 if isinstance(error, UserError) else 3 if isinstance(error, UNFINISHED) else 1
         typer.echo(f"error: {error}{SEE_TO_IT if isinstance(error, EndpointError) else ''}", err=True)
     except KeyboardInterrupt:
         code = 130

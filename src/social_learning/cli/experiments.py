@@ -14,12 +14,15 @@ from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, O
 from social_learning.config import Experiment, cells_of, load_experiment
 from social_learning.dry_run import Estimate, dry_run
 from social_learning.endpoints import is_remote, models_of, price_remarks
+from social_learning.errors import IncompleteError
 from social_learning.experiment import run as run_experiment
 from social_learning.live import Live
 from social_learning.models.base import Usage
+from social_learning.records import read_failures
 from social_learning.remote import learn, socket_carrier
-from social_learning.report import load_result, show_result, write_report
+from social_learning.report import failure_lines, load_result, show_result, write_report
 from social_learning.report.attendance import attendance_lines
+from social_learning.report.load import load_manifest
 from social_learning.report.numbers import price
 from social_learning.results import Result
 from social_learning.work import known_sum
@@ -66,17 +69,27 @@ def report(
     result = load_result(folder)
     write_report(folder, result)
     _show(result, as_json)
+    for line in failure_lines(read_failures(folder, load_manifest(folder).experiment)):
+        typer.echo(line, err=True)
 
 
 def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: bool) -> Result:
-    with Live(Console(stderr=True)) as live:
-        if experiment.remote is None:
-            result = run_experiment(experiment, out, data=data, watch=live)
-        else:
-            result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live)
+    incomplete: IncompleteError | None = None
+    try:
+        with Live(Console(stderr=True)) as live:
+            if experiment.remote is None:
+                result = run_experiment(experiment, out, data=data, watch=live)
+            else:
+                result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live)
+    except IncompleteError as error:
+        if error.result is None:
+            raise
+        result, incomplete = error.result, error
     _show(result, as_json)
     for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
         typer.echo(line, err=True)
+    if incomplete:
+        raise incomplete
     return result
 
 

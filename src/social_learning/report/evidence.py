@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import Arm, Experiment
+from social_learning.config import Arm, Experiment, cells_of
 from social_learning.errors import RunFolderError
 from social_learning.files import read_json
 from social_learning.privacy.evidence import Closeness, Summary
@@ -16,7 +16,7 @@ from social_learning.privacy.trials import ArmAudit
 from social_learning.records import read_audit, read_closeness
 from social_learning.report import numbers
 from social_learning.report.verdict import audit_verdict
-from social_learning.results import CellKey, Result
+from social_learning.results import Result, by_arm
 
 BINS = 20
 HEIGHT = 90
@@ -131,7 +131,7 @@ def privacy_of(folder: Path, experiment: Experiment, task: str, result: Result |
     arms = {arm.name: arm for arm in experiment.resolved_arms()}
     return PrivacyView(
         closeness=tuple(closeness_rows(folder, arms, task)) if result else (),
-        distances=tuple(distances(folder, result)) if result else (),
+        distances=tuple(distances(folder, experiment)) if result else (),
         audits=tuple(audits(folder, arms, task, result)),
     )
 
@@ -158,14 +158,13 @@ def _closeness_row(row: Mapping[str, Any], arm: Arm | None, task: str) -> Closen
     return ClosenessRow(row["name"], row["shots"], row["group"], row["teacher"], summary, paper)
 
 
-def distances(folder: Path, result: Result) -> list[Histogram]:
+def distances(folder: Path, experiment: Experiment) -> list[Histogram]:
     """Return the distribution of distances of each arm that let something out, beside its public control."""
     found = []
-    for arm in result.arms:
-        keys = [CellKey(arm.name, arm.shots, repeat) for repeat in range(arm.repeats)]
+    for (name, shots), keys in by_arm(key for _, key in cells_of(experiment)).items():
         items = [item for key in keys for item in read_closeness(folder, key)]
         if items:
-            found.append(_distances(numbers.label(arm.name, arm.shots), items))
+            found.append(_distances(numbers.label(name, shots), items))
     return found
 
 

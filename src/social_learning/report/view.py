@@ -10,15 +10,17 @@ from social_learning.config import DRAWN, Arm, Experiment, Method, cells_of
 from social_learning.errors import ConfigError, DataError
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
+from social_learning.records import finished_keys, read_failures
 from social_learning.report import numbers
 from social_learning.report.attendance import attendance_lines
 from social_learning.report.evidence import PrivacyView, privacy_of
+from social_learning.report.failures import failure_lines
 from social_learning.report.leaving import ArmLog, arm_log, shortened, sources_of
 from social_learning.report.load import Manifest, load_manifest
 from social_learning.report.plot import Plot, plot_of
 from social_learning.report.settings import as_toml
 from social_learning.report.verdict import LESSONS, verdict_of
-from social_learning.results import ArmResult, CellKey, Result
+from social_learning.results import ArmResult, CellKey, Result, by_arm
 from social_learning.task import Task
 from social_learning.tasks import built_in
 
@@ -82,6 +84,7 @@ class Page:
     compared_with: str
     plot: Plot
     rows: tuple[ArmRow, ...]
+    failures: tuple[str, ...]
     lessons: tuple[LessonView, ...]
     logs: tuple[ArmLog, ...]
     privacy: PrivacyView
@@ -111,7 +114,11 @@ def page_of(folder: Path, result: Result) -> Page:
     arms = {arm.name: arm for arm in manifest.experiment.resolved_arms()}
     task = task_of(manifest.experiment)
     facts = dict(manifest.facts)
-    asked = [name for name in dict.fromkeys(arm.name for arm in result.arms) if _asks(arms.get(name))]
+    finished, failures = finished_keys(folder, manifest.experiment), read_failures(folder, manifest.experiment)
+    # What left the silos of a cell without a lesson has left all the same.
+    told = [key for _, key in cells_of(manifest.experiment) if key in failures or key in finished]
+    measured = [arm.name for arm in result.arms]
+    asked = [name for name in dict.fromkeys([*measured, *(k.arm for k in failures)]) if _asks(arms.get(name))]
     return Page(
         name=result.experiment,
         task=result.task,
@@ -121,10 +128,11 @@ def page_of(folder: Path, result: Result) -> Page:
         compared_with=result.compared_with,
         plot=plot_of(result),
         rows=tuple(_row(result, arm, arms) for arm in result.arms),
-        lessons=tuple(_lessons(folder, result, arms, manifest.experiment)),
-        logs=tuple(arm_log(folder, name, _keys(result, name), task) for name in asked),
+        failures=tuple(failure_lines(failures)),
+        lessons=tuple(_lessons(folder, result, arms, manifest.experiment, finished)),
+        logs=tuple(arm_log(folder, name, _keys(told, name), task) for name in asked),
         privacy=privacy_of(folder, manifest.experiment, result.task, result),
-        silent=tuple(name for name in dict.fromkeys(arm.name for arm in result.arms) if name not in asked),
+        silent=tuple(name for name in dict.fromkeys(measured) if name not in asked),
         attendance=tuple(attendance_lines(folder, [key for _, key in cells_of(manifest.experiment)])),
         costs=tuple(_cost(arm) for arm in result.arms),
         settings=as_toml(manifest.settings),
@@ -157,10 +165,9 @@ def _asks(arm: Arm | None) -> bool:
     return arm is None or arm.method in DRAWN
 
 
-def _keys(result: Result, name: str) -> list[CellKey]:
+def _keys(told: Sequence[CellKey], name: str) -> list[CellKey]:
     """The cells of an arm: repeat by repeat, so that the first one is shown whole."""
-    keys = [CellKey(name, arm.shots, r) for arm in result.arms if arm.name == name for r in range(arm.repeats)]
-    return sorted(keys, key=lambda key: (key.repeat, key.shots))
+    return sorted((key for key in told if key.arm == name), key=lambda key: (key.repeat, key.shots))
 
 
 def _facts(manifest: Manifest, result: Result, arms: Sequence[Arm]) -> dict[str, str]:
@@ -196,23 +203,33 @@ def _row(result: Result, arm: ArmResult, arms: Mapping[str, Arm]) -> ArmRow:
         unparsed=f"{arm.unparsed:,}",
         test_rows=f"{arm.test_rows:,}",
         repeats=f"{arm.repeats:,}",
-        compared=base is None,
+        compared=arm.name == result.compared_with,
     )
 
 
-def _lessons(folder: Path, result: Result, arms: Mapping[str, Arm], experiment: Experiment) -> list[LessonView]:
+def _lessons(
+    folder: Path, result: Result, arms: Mapping[str, Arm], experiment: Experiment, finished: Sequence[CellKey]
+) -> list[LessonView]:
     methods = {name: arm.method for name, arm in arms.items()}
     others = [arm for arm in result.arms if arm.name != result.compared_with]
     taught = [arm for arm in others if methods.get(arm.name) in ("generated", "voted", "instruction")]
     first = next(iter(taught or others), None)
-    return [_lesson(folder, arm, methods.get(arm.name), experiment, arm is first) for arm in result.arms]
+    keys = {group: cells[0] for group, cells in by_arm(finished).items()}
+    return [
+        _lesson(
+            folder,
+            keys.get((arm.name, arm.shots), CellKey(arm.name, arm.shots, 0)),
+            methods.get(arm.name),
+            experiment,
+            arm is first,
+        )
+        for arm in result.arms
+    ]
 
 
-def _lesson(
-    folder: Path, arm: ArmResult, method: Method | None, experiment: Experiment, shown_first: bool
-) -> LessonView:
-    """The lesson of an arm's first repeat."""
-    name = f"cells/{CellKey(arm.name, arm.shots, 0).name}/lesson.json"
+def _lesson(folder: Path, key: CellKey, method: Method | None, experiment: Experiment, shown_first: bool) -> LessonView:
+    """The lesson of an arm's first finished repeat."""
+    name = f"cells/{key.name}/lesson.json"
     prompt, sources, note, warning = "", [], "", ""
     if (folder / name).is_file():
         try:
@@ -227,7 +244,7 @@ def _lesson(
         note = "withheld: private examples word for word (set privacy.record_originals to see them)"
     else:
         note = f"{name} is missing"
-    return LessonView(numbers.label(arm.name, arm.shots), name, prompt, tuple(sources), note, warning, shown_first)
+    return LessonView(numbers.label(key.arm, key.shots), name, prompt, tuple(sources), note, warning, shown_first)
 
 
 def _cost(arm: ArmResult) -> CostRow:
