@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from social_learning.config import Arm, Experiment, by_arms, cells_of
+from social_learning.context import check_context
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.endpoints import loader
 from social_learning.errors import IncompleteError, TeachingError
@@ -83,6 +84,7 @@ def run(
         asked = chosen_cells(experiment, cells, finished)
         missing = [(arm, key) for arm, key in asked if key not in finished]
         check_models(experiment, [arm for arm, _ in missing], corpus.task, pool)
+        check_context(experiment, missing, corpus, pool, data)
         for number, (arm, key) in enumerate(missing):
             watch.cells(len(asked) - len(missing) + number, len(asked))
             cell = teach_and_test(experiment, arm, key, corpus, pool, folder, owners, watch)

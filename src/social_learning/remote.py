@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from social_learning.config import Arm, Experiment, cells_of
+from social_learning.context import check_context
 from social_learning.corpus import Corpus, load_test
 from social_learning.errors import ConfigError, RunFolderError, TeachingError
 from social_learning.experiment import conclude, default_folder, examine, facts, pool_for
@@ -82,6 +83,7 @@ def learn(
         finished = {key: cell for _, key in plan if (cell := folder.finished(key))}
         missing = [(arm, key) for arm, key in plan if key not in finished]
         check_models(experiment, [arm for arm, _ in missing], corpus.task, models)
+        check_context(experiment, missing, corpus, models, data)
         # From here on the run has a name that teachers may have been told.
         log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl")))
         setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)

@@ -99,7 +99,7 @@ def planned(request: Request, root: Path | None, data: Path | None) -> tuple[Pat
         if part.cells:
             check(part.experiment, load_corpus(part.experiment, data))
         for plan in part.audits:
-            prepare(part.experiment, plan, data)
+            prepare(part.experiment, plan, data, part.audited)
     return root, parts
 
 

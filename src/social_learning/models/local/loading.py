@@ -59,8 +59,17 @@ def load(name: str, dtype: torch.dtype, device: torch.device) -> Loaded:
         )
 
     tokenizer, model = load_tokenizer(name), _or_error(name, weights)
-    limit = getattr(model.config, "max_position_embeddings", None) or 4096
-    return Loaded(model.to(device).eval(), tokenizer, place.digest, int(limit))
+    return Loaded(model.to(device).eval(), tokenizer, place.digest, _length_of(model.config))
+
+
+def load_length(name: str) -> int:
+    """Return a model's context length, in tokens; raises ModelError as `load` does."""
+    place = _find(name)
+    return _length_of(_or_error(name, lambda: AutoConfig.from_pretrained(place.source, revision=place.revision)))
+
+
+def _length_of(config: Any) -> int:
+    return int(getattr(config, "max_position_embeddings", None) or 4096)
 
 
 def load_tokenizer(name: str) -> Any:
