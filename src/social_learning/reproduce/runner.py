@@ -11,6 +11,7 @@ from social_learning.corpus import load_corpus
 from social_learning.endpoints import load_from
 from social_learning.errors import AuditError
 from social_learning.experiment import run
+from social_learning.files import sweep
 from social_learning.folders import cache_folder
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
@@ -62,6 +63,7 @@ def reproduce(
     """
     began = clock()
     root, parts = planned(request, root, data)
+    sweep(root)
     before, to_do = read_took(root), any(_left(part) for part in parts)
 
     def went_on() -> None:
