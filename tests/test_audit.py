@@ -21,6 +21,7 @@ from social_learning.models.base import Completion, LanguageModel, Prompt, Sampl
 from social_learning.models.fakes import CopycatModel, MixerModel
 from social_learning.privacy.trials import Trial, summarise
 from social_learning.progress import Unwatched
+from social_learning.records import read_audit
 from social_learning.report import numbers, show_audit
 from social_learning.report.verdict import audit_verdict
 from social_learning.seeds import child_seed
@@ -399,7 +400,22 @@ def test_private_text_is_nowhere_in_what_is_shared_and_only_in_the_owners_folder
     assert [path.parent.name for path in owners] == ["teacher-1", "teacher-2", "teacher-3"]
     told = "\n".join(path.read_text() for path in owners).replace("&#39;", "'").replace("&amp;", "&")
     assert any(text in told for text in private)
-    kept = [path for path in (tmp_path / "silos").rglob("*") if path.is_file()]
-    assert {path.name.partition("-")[0] for path in kept} == {"owner", "closest", "calls.sqlite"}
-    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
-    assert {path.parent.stat().st_mode & 0o777 for path in kept} == {0o700}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "silos").glob("*/*-*.*"))
+
+
+def test_an_audit_of_fewer_trials_or_arms_takes_nothing_from_an_earlier_one(tmp_path: Path) -> None:
+    arms: dict[str, Any] = {"zero-shot": {}, "generated": {}, "strict": {"method": "generated", "shots": [3]}}
+    settings, folder = experiment(arms=arms), tmp_path / "run"
+    load = loads(Reader(copies=True))
+    audit(settings, Plan(trials=5, references=49), folder, load=load)
+    before = (folder / "audits" / "codes-50" / "trials.csv").read_text()
+
+    def trials() -> dict[str, int]:
+        return {arm.name: arm.trials for arm in read_audit(folder / "audits" / "codes-50" / "audit.json")[1]}
+
+    fewer = audit(settings, Plan(trials=2, references=49, only=("generated",)), folder, load=load)
+    assert {arm.name: arm.trials for arm in fewer.arms} == {"verbatim": 5, "generated": 5}
+    assert trials() == {"verbatim": 5, "generated": 5, "strict": 5}
+    assert sorted((folder / "audits" / "codes-50" / "trials.csv").read_text()) == sorted(before)
+    audit(settings, Plan(trials=7, references=49, only=("generated",)), folder, load=load)
+    assert trials() == {"verbatim": 7, "generated": 7, "strict": 5}

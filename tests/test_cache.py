@@ -1,6 +1,7 @@
 """The call cache: nothing is asked twice, nothing is half written, and no prompt is kept. And the pool that hands it out."""
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -17,6 +18,7 @@ from social_learning.models.base import ChatTurn, Completion, LanguageModel, Pro
 from social_learning.models.cache import CachedModel, CallCache
 from social_learning.models.pool import ModelPool
 from social_learning.seeds import child_seed
+from tests.processes import at_once
 
 GREEDY = Sampling(max_tokens=4, stop=("\n",))
 SAMPLED = Sampling(temperature=0.7, top_p=0.9, max_tokens=4, stop=("\n",), seed=1)
@@ -370,3 +372,41 @@ def test_jobs_side_by_side_answer_as_one_by_one(tmp_path: Path) -> None:
 
     together = pool.together([partial(job, number) for number in range(4)])
     assert together == [job(number) for number in range(4)]
+
+
+# Several processes
+
+
+def test_the_first_answer_to_a_call_counts_for_all_who_share_the_file(cached: Cached) -> None:
+    class Faster(Counting):
+        """Another process answers the same call while this one is at it."""
+
+        def generate(self, prompts: Sequence[Prompt], sampling: Sampling, samples: int = 1) -> list[list[Completion]]:
+            cached(Counting()).generate(prompts, sampling, samples)
+            return [[Completion("late", (-1.0,), "stop", 1)] for _ in prompts]
+
+        def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Score]:
+            cached(Counting()).score(pairs)
+            return [Score(0.0, 1, True, 1) for _ in pairs]
+
+    second = cached(Faster())
+    assert second.generate(["text"], SAMPLED) == Counting().generate(["text"], SAMPLED)
+    assert second.score([("text", " a")]) == Counting().score([("text", " a")])
+
+
+def test_processes_that_open_and_fill_the_same_cache_do_not_fail(tmp_path: Path) -> None:
+    program = """
+        import sys, time
+        from contextlib import closing
+        from pathlib import Path
+        from social_learning.models.cache import CallCache
+        for turn in range(100):
+            while time.time() < float(sys.argv[3]) + turn / 50:  # new files, all at the same moment
+                pass
+            with closing(CallCache(Path(sys.argv[1]) / str(turn) / "calls.sqlite")) as cache:
+                cache.keep([(sys.argv[2], "answer"), ("shared", sys.argv[2])])
+    """
+    at_once(program, [(tmp_path, letter, time.time() + 2) for letter in "abcd"])
+    for turn in range(100):
+        with opened(tmp_path / str(turn) / "calls.sqlite") as cache:
+            assert len(cache.find([*"abcd", "shared"])) == 5

@@ -17,6 +17,7 @@ from social_learning.models.base import Sampling
 from social_learning.models.endpoint.budget import Limits, Purse, Spent
 from social_learning.models.endpoint.settings import Prices
 from tests.conftest import Connect
+from tests.processes import at_once
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=40), st.integers(1, 500))
@@ -176,3 +177,66 @@ def test_scores_are_paid_for_with_every_attempt_and_tokens_are_not(connect: Conn
 
 def test_prices_are_of_a_million_tokens() -> None:
     assert Prices(0.15, 0.6).cost(2_000_000, 500_000) == pytest.approx(0.6)
+
+
+# Several processes
+
+
+def test_processes_that_share_a_ledger_spend_no_more_than_the_limit_together(tmp_path: Path) -> None:
+    program = """
+        import sys
+        from pathlib import Path
+        from social_learning.errors import BudgetError
+        from social_learning.models.endpoint.budget import Limits, Purse, Spent
+        purse, done = Purse(Limits(calls=300, tokens=10**6), Path(sys.argv[1])), 0
+        try:
+            while True:
+                with purse.book(Spent(1, 100)) as booking:
+                    booking.settle(Spent(1, 60))
+                done += 1
+        except BudgetError:
+            Path(sys.argv[2]).write_text(str(done))
+    """
+    ledger, counts = tmp_path / "private" / "spent.jsonl", [tmp_path / f"done-{n}" for n in range(4)]
+    at_once(program, [(ledger, count) for count in counts])
+    assert sum(int(count.read_text()) for count in counts) == 300
+    assert Purse(Limits(), ledger).spent == Spent(300, 300 * 60)
+
+
+def test_what_another_process_has_in_flight_counts_for_the_most_it_may_take(tmp_path: Path) -> None:
+    ledger = tmp_path / "spent.jsonl"
+    one, other = Purse(Limits(tokens=100), ledger), Purse(Limits(tokens=100), ledger)
+    with one.book(Spent(1, 60)) as booking:
+        with pytest.raises(BudgetError, match=r"budget.max_tokens = 100"):
+            other.book(Spent(1, 60)).__enter__()
+        booking.settle(Spent(1, 30))
+    spend(other, Spent(1, 60))
+    assert other.spent == Spent(2, 90)
+
+
+def test_what_was_in_flight_in_a_process_that_was_killed_counts_for_the_most_it_may_take(tmp_path: Path) -> None:
+    ledger = tmp_path / "spent.jsonl"
+    program = """
+        import os, sys
+        from pathlib import Path
+        from social_learning.models.endpoint.budget import Limits, Purse, Spent
+        with Purse(Limits(), Path(sys.argv[1])).book(Spent(1, 60)):
+            os._exit(0)
+    """
+    at_once(program, [(ledger,)])
+    with ledger.open("a") as stream:
+        stream.write('{"id": "0-0", "to')
+    after = Purse(Limits(tokens=100), ledger)
+    with pytest.raises(BudgetError):
+        spend(after, Spent(1, 60))
+    spend(after, Spent(1, 40))
+
+
+def test_a_ledger_of_an_earlier_version_is_gone_on_with_and_a_deleted_one_is_forgotten(tmp_path: Path) -> None:
+    ledger = tmp_path / "spent.jsonl"
+    ledger.write_text("[1, 10, 0.5]\n[2, 5, 0.25]\n")
+    purse = Purse(Limits(), ledger)
+    assert purse.spent == Spent(3, 15, 0.75)
+    ledger.unlink()
+    spend(purse, Spent(1, 1))
+    assert purse.spent == Purse(Limits(), ledger).spent == Spent(1, 1)

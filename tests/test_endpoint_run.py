@@ -21,6 +21,7 @@ from social_learning.config import Experiment, parse_experiment
 from social_learning.dry_run import dry_run
 from social_learning.errors import BudgetError, ConfigError, ModelError
 from social_learning.experiment import run
+from social_learning.models.endpoint.budget import Limits, Purse
 from tests.endpoint_mixer import MixingPretender
 
 Serve = Callable[[Handler], Loopback]
@@ -176,8 +177,7 @@ def test_a_budget_of_money_is_kept_over_all_goes(serve: Serve, tmp_path: Path) -
         with pytest.raises(BudgetError, match=r"budget.max_cost = 0.01 \(0.00"):
             run(experiment(server, table, budget={"max_cost": 0.01}), tmp_path / "run")
     ledger = next((tmp_path / "cache").rglob("spent-*.jsonl"))
-    spent = [json.loads(line) for line in ledger.read_text().splitlines()]
-    assert 0.005 < sum(cost for _, _, cost in spent) <= 0.01
+    assert 0.005 < Purse(Limits(), ledger).spent.cost <= 0.01
     assert run(experiment(server, table), tmp_path / "run").arms
 
 

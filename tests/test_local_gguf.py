@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from social_learning.errors import ModelError
 from social_learning.models.local.loading import file_digest
 from social_learning.models.registry import load_model
+from tests.processes import at_once
 from tests.test_local_model import save_tiny
 
 NAMES = {
@@ -76,6 +77,26 @@ def test_a_gguf_file_is_a_model(tmp_path: Path) -> None:
         )
         assert model.identity == f"{file} {file_digest(file)[:16]} float32"
     assert len(list((tmp_path / "cache" / "social-learning" / "models").iterdir())) == 1
+
+
+def test_processes_that_unpack_a_gguf_file_at_once_find_it_whole_and_leave_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    save_tiny("qwen2", tmp_path / "folder")
+    file = tmp_path / "tiny.gguf"
+    save_gguf(tmp_path / "folder", file)
+    models = tmp_path / "cache" / "social-learning" / "models"
+    folder = models / f"tiny-{file_digest(file)[:16]}"
+    for left in (folder, models / f"building-{folder.name}"):  # by processes that were killed
+        left.mkdir(parents=True)
+        (left / "config.json").write_text("{")
+    program = """
+        import sys
+        from social_learning.models.registry import load_model
+        model = load_model(sys.argv[1], dtype="float32", device="cpu")
+        assert model.score([("Text: lunch", " at noon")])[0].tokens > 1
+    """
+    at_once(program, [(file,)] * 3)
+    assert [path.name for path in models.iterdir()] == [folder.name]
 
 
 @pytest.mark.parametrize(

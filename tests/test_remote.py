@@ -16,12 +16,13 @@ import pytest
 
 from social_learning.config import parse_experiment
 from social_learning.corpus import load_test
-from social_learning.errors import ConfigError, ModelError, RunFolderError, TeachingError
+from social_learning.errors import ConfigError, IncompleteError, ModelError, RunFolderError, TeachingError
 from social_learning.experiment import run
 from social_learning.lesson import Lesson
 from social_learning.models.base import Capabilities
 from social_learning.models.fakes import MixerModel
 from social_learning.remote import learn, socket_carrier
+from social_learning.report import load_result
 from social_learning.report.attendance import attendance_lines
 from social_learning.results import CellKey
 from social_learning.serving.outbox import read_outbox
@@ -142,14 +143,32 @@ def test_a_run_goes_on_with_the_teachers_that_answered_and_says_who_was_missing(
     assert {source["teacher"] for source in sources} <= {"teacher-1", "teacher-2"}
 
 
-def test_too_few_teachers_end_the_run_and_the_next_try_asks_them_again(carrier: DeskCarrier, tmp_path: Path) -> None:
+def test_too_few_teachers_end_a_cell_and_the_next_try_asks_them_again(carrier: DeskCarrier, tmp_path: Path) -> None:
+    experiment = short(**ONE_MISSING, arms=["zero-shot", "generated"])
     carrier.faults |= {name: lambda _: Missing("unreachable") for name in ("teacher-1", "teacher-3")}
     with pytest.raises(TeachingError, match="1 of 3 teachers answered round 0"):
-        learn(short(**ONE_MISSING), carrier, tmp_path / "run")
+        learn(experiment, carrier, tmp_path / "run")
     carrier.faults.clear()
-    learn(short(**ONE_MISSING), carrier, tmp_path / "run")
+    learn(experiment, carrier, tmp_path / "run")
     asked = [name for name, letter, _ in carrier.carried if b'"round":0,"count"' in letter]
     assert sorted(asked) == ["teacher-1", "teacher-1", "teacher-2", "teacher-3", "teacher-3"]
+
+
+def test_a_cell_without_a_lesson_fails_alone_and_the_next_try_does_only_it(
+    carrier: DeskCarrier, tmp_path: Path
+) -> None:
+    carrier.faults["teacher-2"] = lambda raw: Missing("hung_up") if b'"kind":"vote"' in raw else raw
+    with pytest.raises(IncompleteError, match=r"^1 of 4 cells have no lesson: repeat 1 of voted, 4 shots: ") as caught:
+        learn(short(**REMOTE), carrier, tmp_path / "run")
+    assert [arm.name for arm in caught.value.result.arms] == ["zero-shot", "generated", "instruction"]
+    assert load_result(tmp_path / "run") == caught.value.result
+    assert "repeat 1 of voted, 4 shots: no lesson (2 of 3 teachers" in (tmp_path / "run" / "report.html").read_text()
+    carrier.faults.clear()
+    before = len(carrier.carried)
+    result = learn(short(**REMOTE), carrier, tmp_path / "run")
+    assert [arm.name for arm in result.arms] == ["zero-shot", "generated", "voted", "instruction"]
+    name, letter, _ = carrier.carried[before]
+    assert (name, b'"kind":"vote"' in letter) == ("teacher-2", True)
 
 
 def test_a_teacher_that_timed_out_is_not_waited_for_again_in_its_cell(carrier: DeskCarrier, tmp_path: Path) -> None:
@@ -317,7 +336,7 @@ def test_a_killed_and_a_hanging_teacher(started: dict[str, Any], tmp_path: Path)
     os.kill(started["teacher-3"].pid, signal.SIGSTOP)
     file = write_experiment(tmp_path, 2, timeout=10)
     failed = cli("run", str(file), "--out", str(tmp_path / "out"))
-    assert failed.returncode == 1
+    assert failed.returncode == 3
     assert "1 of 3 teachers answered" in failed.stderr
     assert "teacher-1 (unreachable), teacher-3 (timed_out)" in failed.stderr
     os.kill(started["teacher-3"].pid, signal.SIGCONT)

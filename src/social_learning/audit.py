@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from social_learning.audit_plan import Plan, arms_of, check_rows, controls_of
+from social_learning.audit_plan import Plan, arms_of, check_plan, controls_of
 from social_learning.audit_result import AuditResult
 from social_learning.config import Arm, Experiment
+from social_learning.context import check_training_context
 from social_learning.corpus import Corpus, data_folder, load_corpus
 from social_learning.errors import AuditError, RunFolderError
 from social_learning.experiment import default_folder, facts, pool_for, silos_folder, teacher_for
@@ -68,9 +69,8 @@ def audit(
     the audit has no power; its evidence is written down before.
     """
     watch = watch or Unwatched()
-    corpus, canary, names = prepare(experiment, plan, data)
     audited = arms_of(experiment, plan.only)
-    check_rows(plan, audited, corpus)
+    corpus, canary, names = prepare(experiment, plan, data)
     folder_path = out or default_folder(experiment)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(folder_path, experiment, origin or Origin("social_learning.audit")))
@@ -81,8 +81,10 @@ def audit(
         folder.depends_on(f"canaries {plan.name}", planted)
         pool = models.sharing(silos_folder(experiment)) if models else pool_for(experiment, load, watch)
         stack.enter_context(closing(pool))
-        check_models(experiment, audited, corpus.task, pool)
-        check_audit_models(experiment, audited, pool)
+        to_do = [arm for arm in audited if plan.left(folder_path, arm)]
+        check_models(experiment, to_do, corpus.task, pool)
+        check_audit_models(to_do, pool)
+        check_training_context(experiment, [*controls_of(experiment, to_do), *to_do], corpus, pool, data)
         auditor = _Auditor(experiment, plan, corpus, canary, names, pool, folder, watch)
         results, problems = auditor.run([*controls_of(experiment, audited), *audited])
         made = folder.origin.stamp(begun, {})
@@ -100,12 +102,14 @@ def audit(
 
 
 def prepare(experiment: Experiment, plan: Plan, data: Path | None = None) -> tuple[Corpus, CanaryTask, Sequence[str]]:
-    """Return what an audit works with: the examples, the canaries' pattern, and the list of names where it needs one.
+    """Return what an audit works with: the examples, the canaries' pattern, and the list of names where it needs
+    one.
 
     Raises a UserError where experiment, plan and data do not fit together.
     """
     corpus = load_corpus(experiment, data)
     check(experiment, corpus)
+    check_plan(experiment, plan, arms_of(experiment, plan.only), corpus)
     canary = canary_task(corpus.task, plan.canaries, experiment.canary.templates)
     names = load_names(data_folder(experiment, data)) if plan.canaries == "names" else []
     canary.pattern.draw(plan.references + 1, generator(0), names)
@@ -158,42 +162,47 @@ class _Auditor:
         return results, problems
 
     def earlier(self, now: Sequence[ArmAudit]) -> list[ArmAudit]:
-        """Return the evidence of arms that were audited before, with as many trials, and not now; controls first."""
+        """Return the evidence of arms that were audited before and not now, by the trials that there are; controls first."""
         every = arms_of(self._experiment)
         others = [
             arm for arm in (*controls_of(self._experiment, every), *every) if arm.name not in {a.name for a in now}
         ]
         found = list[ArmAudit]()
         for arm in others:
-            if not self._plan.left(self._folder.path, arm):
+            if self._plan.done(self._folder.path, arm):
                 with suppress(AuditError):
-                    found.append(self.run_arm(arm))
+                    found.append(self._evidence(arm))
         return found
 
     def run_arm(self, arm: Arm) -> ArmAudit:
         """Do the trials of an arm that are missing, and put all of them together."""
-        control, shots = arm.method == "original", max(arm.shots)
-        wanted = self._plan.wanted(arm)
-        trials = {number: trial for number in range(wanted) if (trial := self._finished(arm, number))}
-        self.trials[arm.name] = trials
-        missing = [number for number in range(wanted) if number not in trials]
+        wanted, done = self._plan.wanted(arm), set(self._plan.done(self._folder.path, arm))
+        missing = [number for number in range(wanted) if number not in done]
         if missing:
             self._connect(arm)
             self._folder.working()
         for first in range(0, len(missing), AT_ONCE):
             block = missing[first : first + AT_ONCE]
             begun = self._folder.origin.now()
-            for trial in self._block(arm, shots, block):
+            for ended, trial in enumerate(
+                self._block(arm, max(arm.shots), block), start=wanted - len(missing) + first + 1
+            ):
                 made = self._folder.origin.stamp(begun, self._identities[arm.name])
                 write_file(self._file(arm, trial.number), json.dumps({**_table(trial), "made": made.to_table()}) + "\n")
-                trials[trial.number] = trial
-                self._watch.step(f"{arm.name}: trials", len(trials), wanted)
+                self._watch.step(f"{arm.name}: trials", ended, wanted)
             self._folder.seal.note(self._file(arm, number) for number in block)
             # Not trial by trial: a block is taught together, so within one the time left would be wrong.
             self._done += len(block)
             self._watch.cells(self._done, self._wanted)
+        return self._evidence(arm)
+
+    def _evidence(self, arm: Arm) -> ArmAudit:
+        """Put together all trials of an arm that the folder holds."""
+        trials = {number: self._finished(arm, number) for number in self._plan.done(self._folder.path, arm)}
+        self.trials[arm.name] = trials
         seed = child_seed(self._experiment.seed, "audit", self._plan.name, arm.name)
-        return summarise(arm.name, arm.method, shots, control, [trials[n] for n in range(wanted)], seed)
+        control = arm.method == "original"
+        return summarise(arm.name, arm.method, max(arm.shots), control, list(trials.values()), seed)
 
     def stamps(self) -> Iterator[tuple[str, Stamp | None]]:
         """The names of the arms looked at so far, once for each trial, with how that trial was made."""
@@ -255,10 +264,8 @@ class _Auditor:
     def _file(self, arm: Arm, number: int) -> Path:
         return self._plan.trial_file(self._folder.path, arm, number)
 
-    def _finished(self, arm: Arm, number: int) -> Trial | Failure | None:
+    def _finished(self, arm: Arm, number: int) -> Trial | Failure:
         file = self._file(arm, number)
-        if not file.exists():
-            return None
         try:
             table = read_json(file)
             table.pop("made", None)

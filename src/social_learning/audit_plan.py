@@ -8,6 +8,7 @@ from pathlib import Path
 from social_learning.config import Arm, Experiment
 from social_learning.corpus import Corpus
 from social_learning.errors import ConfigError, DataError
+from social_learning.preflight import check_silos
 from social_learning.privacy.canaries import CanaryKind
 from social_learning.recipes import private_examples_needed
 
@@ -21,8 +22,9 @@ CONTROL_TRIALS = 10
 class Plan:
     """What an audit does: trials per arm, references per trial, kind of canary.
 
-    `rows` cuts each silo to so many examples to teach from, the canary among them: the paper leaves silos whole (None),
-    and then a canary is shown to a teacher's model by chance alone. `only` names the arms to audit; None for all that can be.
+    Trials that were done before count, also where fewer are asked for now. `rows` cuts each silo to so many examples to
+    teach from, the canary among them: the paper leaves silos whole (None), and then a canary is shown to a teacher's model
+    by chance alone. `only` names the arms to audit; None for all that can be.
     """
 
     trials: int = 100
@@ -47,6 +49,11 @@ class Plan:
     def wanted(self, arm: Arm) -> int:
         """Return how many trials an arm gets; the control, whose method is `original`, gets few."""
         return min(self.trials, CONTROL_TRIALS) if arm.method == "original" else self.trials
+
+    def done(self, run: Path, arm: Arm) -> list[int]:
+        """Return the numbers of the trials of an arm that a run folder holds, in order, whatever this plan wants."""
+        files = (self.folder(run) / arm.name).glob("*.json")
+        return sorted(int(file.stem) for file in files if file.stem.isdigit())
 
     def left(self, run: Path, arm: Arm) -> int:
         """Return how many trials of an arm a run folder does not hold yet."""
@@ -87,9 +94,14 @@ def _student(arm: Arm) -> tuple[int | str, ...]:
     return (arm.student.model, *arm.student.options().values())
 
 
-def check_rows(plan: Plan, arms: Sequence[Arm], corpus: Corpus) -> None:
-    """Raise DataError where silos are cut so short that an arm cannot teach from them."""
+def check_plan(experiment: Experiment, plan: Plan, arms: Sequence[Arm], corpus: Corpus) -> None:
+    """Refuse, before any model call, silos that are too small, in any trial, for what an arm or its control teaches from.
+
+    Raises DataError, or ConfigError where an arm judges and holds nothing out.
+    """
     for arm in arms:
         needed = private_examples_needed(arm, corpus.task)
         if plan.rows is not None and plan.rows < needed:
             raise DataError(f"arm {arm.name!r} needs {needed} examples per silo, --rows leaves {plan.rows}")
+    for arm in (*controls_of(experiment, arms), *arms):
+        check_silos(experiment, arm, corpus, range(plan.wanted(arm)), planted=1)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -220,6 +220,12 @@ def cells_of(experiment: Experiment) -> Iterator[tuple[Arm, CellKey]]:
             for shots in arm.shots:
                 if arm.drawn or repeat == 0:
                     yield arm, CellKey(arm.name, shots, repeat)
+
+
+def by_arms(experiment: Experiment, keys: Iterable[CellKey]) -> list[CellKey]:
+    """Return cells arm by arm in the experiment's order, then by shots, then by repeat, whichever of them there are."""
+    order = {arm.name: number for number, arm in enumerate(experiment.resolved_arms())}
+    return sorted(keys, key=lambda key: (order[key.arm], key.shots, key.repeat))
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:

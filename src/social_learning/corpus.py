@@ -144,17 +144,22 @@ def _published(known: BuiltIn, experiment: Experiment, root: Path | None) -> Cor
 
 
 def _read_published(known: BuiltIn, name: str, experiment: Experiment, root: Path | None) -> list[Example]:
+    return to_examples(_converted(_rows_of(name, experiment, root), known, {}), known.task)
+
+
+def _rows_of(name: str, experiment: Experiment, root: Path | None) -> list[Row]:
+    """Read a built-in task's own file."""
     if name.startswith("bundled:"):
         packaged = importlib.resources.files("social_learning") / "bundled" / name.removeprefix("bundled:")
         with importlib.resources.as_file(packaged) as path:
-            return to_examples(_converted(read_rows(path), known, {}), known.task)
+            return list(read_rows(path))
     base = data_folder(experiment, root)
     if base is None:
         raise ConfigError(
-            f"task {known.task.name!r} needs its data: give the folder that holds {name} by --data DIR or the variable "
+            f"task {experiment.task!r} needs its data: give the folder that holds {name} by --data DIR or the variable "
             f"{DATA_VARIABLE}, or name your own files in [data] train and test"
         )
-    return to_examples(_converted(read_rows(base / name), known, {}), known.task)
+    return list(read_rows(base / name))
 
 
 def data_folder(experiment: Experiment, root: Path | None) -> Path | None:
@@ -238,3 +243,23 @@ def _corpus(
         raise DataError(f"task {task.name!r}: {len(kept)} training and {len(test)} test examples; both must be there")
     sifted = replace(sifted, train_in_test=len(train) - len(kept))
     return Corpus(task, tuple(kept), tuple(test[:wanted]), source, sifted)
+
+
+def place_of(experiment: Experiment, root: Path | None, example: Example) -> str:
+    """Return where an example of the corpus was read from, as `FILE, row N`; reads the data again. Arguments as for
+    `load_corpus`.
+    """
+    data = experiment.data
+    known = built_in(experiment.task) if isinstance(experiment.task, str) else None
+    task = known.task if known else experiment.task
+    columns = ColumnMap(data.columns, data.label_names)
+    if data.train is not None or data.test is not None:
+        named = ((data.test, data.test_split), (data.train, data.train_split))
+        sources = [read_rows(name, split=split, base=Path(experiment.base)) for name, split in named if name]
+    else:
+        sources = [_rows_of(name, experiment, root) for name in (known.test, known.train) if name] if known else []
+    for rows in sources:
+        for row in _converted(rows, known, columns.columns):
+            if isinstance(task, Task) and to_examples([row], task, columns) == [example]:
+                return row.where
+    return "the data"

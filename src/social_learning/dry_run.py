@@ -20,9 +20,9 @@ from social_learning.config import Experiment, cells_of
 from social_learning.errors import AuditError
 from social_learning.experiment import run
 from social_learning.models.base import Completion, LanguageModel, Prompt, Sampling, Score, Usage
-from social_learning.models.endpoint.settings import estimated_tokens
+from social_learning.models.endpoint.settings import UNKNOWN_LENGTH, estimated_tokens
 from social_learning.models.fakes import SWAPPED, MixerModel
-from social_learning.models.registry import load_token_counter
+from social_learning.models.registry import load_context_length, load_token_counter
 from social_learning.progress import Unwatched
 from social_learning.results import CellKey
 from social_learning.task import SEPARATOR
@@ -143,8 +143,10 @@ class Meter(Unwatched):
     def load(self, name: str, **options: Any) -> LanguageModel:
         """Return a stand-in for a model. An endpoint is asked nothing: its tokens are estimated."""
         if name not in self._models:
-            count = estimated_tokens if "endpoint" in options else self._token_counter(name)
-            self._models[name] = StandIn(name, context_length=10**9, count=_by_blocks(count))
+            endpoint = options.get("endpoint")
+            count = estimated_tokens if endpoint else self._token_counter(name)
+            length = endpoint.context_length or UNKNOWN_LENGTH if endpoint else load_context_length(name)
+            self._models[name] = StandIn(name, context_length=length, count=_by_blocks(count))
         return self._models[name]
 
     def cells(self, done: int, total: int) -> None:  # noqa: ARG002  # what is done is told by the marks' order

@@ -3,6 +3,8 @@
 No error of this package carries private text. Messages name files, row numbers, field names, teachers and counts.
 """
 
+from typing import Any
+
 
 class SocialLearningError(Exception):
     """Root of every failure this package raises on purpose."""
@@ -38,6 +40,16 @@ class RunFolderError(UserError):
 
 class TeachingError(SocialLearningError):
     """Teaching ended without a lesson: no teacher had anything left to send after its guards."""
+
+
+class IncompleteError(TeachingError):
+    """A run went through, and cells of it ended without a lesson, which the message names. `result` is of the others,
+    None where there are none; everything is written down. The CLI exits with 3.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class ServingError(UserError):

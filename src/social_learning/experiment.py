@@ -4,18 +4,19 @@
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import Arm, Experiment, cells_of
+from social_learning.config import Arm, Experiment, by_arms, cells_of
+from social_learning.context import check_context
 from social_learning.corpus import Corpus, load_corpus
 from social_learning.data_key import data_key, keyed_digest
 from social_learning.departures import Departures
 from social_learning.endpoints import loader
-from social_learning.errors import TeachingError
+from social_learning.errors import IncompleteError, TeachingError
 from social_learning.evaluation import Evaluation, evaluate
 from social_learning.folders import cache_folder
 from social_learning.guards import guards_for
@@ -25,20 +26,24 @@ from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
 from social_learning.outcome import result_of
 from social_learning.owner import OwnerReports
-from social_learning.preflight import check, check_models, silos_for
+from social_learning.preflight import check, check_models, chosen_cells, silos_for
 from social_learning.privacy.closeness import closest_pair, measure
 from social_learning.privacy.detectors import detector
+from social_learning.privacy.evidence import Closeness
 from social_learning.progress import Unwatched, Watch
 from social_learning.provenance import Origin
 from social_learning.recipes import protocol
-from social_learning.records import RunFolder, read_closeness, read_parts
-from social_learning.report import write_report
+from social_learning.records import RunFolder, read_closeness, read_failures
+from social_learning.report import failure_lines, write_report
 from social_learning.results import Cell, CellKey, Result, closeness_rows
 from social_learning.seeds import child_seed, generator
 from social_learning.silo import Silo
 from social_learning.student import Student
 from social_learning.teacher import Departure, Teacher
 from social_learning.transports.local import drive
+
+FAILURES_TOLD = 5
+"""How many cells without a lesson an error names; the report names all."""
 
 
 def run(
@@ -58,9 +63,12 @@ def run(
     makes models, `models` are models in memory to use instead. Cells that the folder already holds are not done again,
     and calls that the caches hold are not made again. `origin` says which command this is, and tells the time.
 
-    `cells` does a part of the experiment: these cells, of which at least one belongs to the arm compared with. A cell
-    whose teaching ends without a lesson is then written down as failed, and the others go on. The result, and the
-    reports, are of all parts finished so far.
+    `cells` does a part of the experiment: these cells. One of the arm compared with must be among them, or finished
+    before. The result, and the reports, are of all cells finished so far: a part takes nothing from a whole.
+
+    A cell whose teaching ends without a lesson is written down as failed, and the others go on; the next start tries it
+    again. Then IncompleteError, with the result, is raised after everything is written; for a part, only where there is no
+    result.
 
     Raises a UserError before any model call where the settings or the data do not fit together.
     """
@@ -76,32 +84,48 @@ def run(
         stack.enter_context(closing(pool))
         owners = OwnerReports(silos_folder(experiment), experiment.fingerprint)
         plan = list(cells_of(experiment))
-        asked = [(arm, key) for arm, key in plan if cells is None or key in cells]
         # What is there already is counted at once, so that the time left is reckoned from what is done now.
-        finished = {key: cell for _, key in asked if (cell := folder.finished(key))}
+        finished = {key: cell for _, key in plan if (cell := folder.finished(key))}
+        asked = chosen_cells(experiment, cells, finished)
         missing = [(arm, key) for arm, key in asked if key not in finished]
         check_models(experiment, [arm for arm, _ in missing], corpus.task, pool)
+        check_context(experiment, missing, corpus, pool, data)
         for number, (arm, key) in enumerate(missing):
             watch.cells(len(asked) - len(missing) + number, len(asked))
-            try:
-                finished[key] = teach_and_test(experiment, arm, key, corpus, pool, folder, owners, watch)
-            except TeachingError as error:
-                if cells is None:
-                    raise
-                folder.fail(key, str(error))
+            cell = teach_and_test(experiment, arm, key, corpus, pool, folder, owners, watch)
+            if cell:
+                finished[key] = cell
         watch.cells(len(asked), len(asked))
-        if cells is not None:
-            earlier = set(read_parts(folder_path) or ())
-            finished |= {k: cell for _, k in plan if k.name in earlier and (cell := folder.finished(k))}
-        done = [finished[key] for _, key in plan if key in finished]
-        folder.keep_parts(None if cells is None else [cell.key.name for cell in done])
-        result = result_of(str(folder_path), experiment, done)
-        folder.write_results(result)
-        folder.write_closeness(closeness_rows(result, lambda key: read_closeness(folder_path, key)))
         if missing:
             folder.took(time.perf_counter() - began)
-        write_report(folder_path, result)
         owners.write(experiment.name)
+        return conclude(experiment, folder, finished, whole=cells is None)
+
+
+def conclude(experiment: Experiment, folder: RunFolder, finished: Mapping[CellKey, Cell], whole: bool) -> Result:
+    """Write down what the finished cells come to: results, evidence, report.
+
+    Raises IncompleteError after that where there is no result, or `whole` was asked for and cells have no lesson.
+    """
+    every, failures = len(list(cells_of(experiment))), read_failures(folder.path, experiment)
+    done = [finished[key] for key in by_arms(experiment, finished)]
+    told = failure_lines(failures)
+    problem = "; ".join(
+        [*told[:FAILURES_TOLD], *([f"and {len(told) - FAILURES_TOLD} more"] if told[FAILURES_TOLD:] else [])]
+    )
+    if not done:
+        raise IncompleteError(f"no cell has a lesson: {problem}")
+    complete = len(done) + len(failures) == every
+    folder.keep_parts(None if complete else [cell.key.name for cell in done])
+    result = result_of(str(folder.path), experiment, done)
+    folder.write_results(result)
+    let_out = by_arms(experiment, [*finished, *failures])
+    folder.write_closeness(closeness_rows(let_out, lambda key: read_closeness(folder.path, key)))
+    write_report(folder.path, result)
+    if whole and failures:
+        raise IncompleteError(
+            f"{len(failures)} of {every} cells have no lesson: {problem}; the same command tries them again", result
+        )
     return result
 
 
@@ -114,8 +138,10 @@ def teach_and_test(
     folder: RunFolder,
     owners: OwnerReports,
     watch: Watch,
-) -> Cell:
-    """Do one cell: split the data into silos, teach, test, measure what left, and write it all down."""
+) -> Cell | None:
+    """Do one cell: split the data into silos, teach, test, measure what left, and write it all down. None where teaching
+    ends without a lesson: that is written down, and what left all the same is measured.
+    """
     task, name = corpus.task, key.name
     silos = silos_for(experiment, arm, corpus, key.repeat)
     departures = Departures(folder.messages(key))
@@ -127,26 +153,32 @@ def teach_and_test(
     identities = {"teachers": teacher_model.identity, "student": student_model.identity}
     folder.depends_on(f"models of {arm.name}", identities)
 
+    def measured() -> list[Closeness]:
+        left = departures.placed
+        owners.keep(name, {silo.name: closest_pair([d for d in left if d.teacher == silo.name]) for silo in silos})
+        return measure(left, corpus.test, task.instruction, generator(experiment.seed, "controls", name))
+
     begun = folder.origin.now()
     used, started = models.usage(), time.perf_counter()
     teaching = protocol(arm, task, key.shots, list(teachers), generator(experiment.seed, "student", key.repeat))
-    lesson = drive(
-        teaching,
-        teachers,
-        departures.sent,
-        lambda kind, n, of: watch.step(f"{name}: teachers, {kind}", n, of),
-        models.together,
-    )
+    try:
+        lesson = drive(
+            teaching,
+            teachers,
+            departures.sent,
+            lambda kind, n, of: watch.step(f"{name}: teachers, {kind}", n, of),
+            models.together,
+        )
+    except TeachingError as error:
+        folder.fail(key, str(error), measured())
+        return None
     taught, between = models.usage(), time.perf_counter()
 
     evaluation, lesson = examine(experiment, arm, key, corpus, student_model, lesson, watch)
     answered, ended = models.usage(), time.perf_counter()
 
     cell = Cell(key, evaluation, taught - used, answered - taught, between - started, ended - between)
-    left = departures.placed
-    closeness = measure(left, corpus.test, task.instruction, generator(experiment.seed, "controls", name))
-    owners.keep(name, {silo.name: closest_pair([d for d in left if d.teacher == silo.name]) for silo in silos})
-    folder.finish(cell, lesson, closeness, arm.method == "original", folder.origin.stamp(begun, identities))
+    folder.finish(cell, lesson, measured(), arm.method == "original", folder.origin.stamp(begun, identities))
     return cell
 
 

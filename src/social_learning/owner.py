@@ -6,18 +6,20 @@ TEACHER/owner-FINGERPRINT.html     the same to read
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from social_learning.files import read_json, write_file
+from social_learning.files import OWNER_ONLY, locked, make_folder, read_json, sweep, write_file
 from social_learning.privacy.closeness import Pair
 from social_learning.report import owner_page
 
-OWNER_ONLY = 0o600
-
 
 class OwnerReports:
-    """The reports of one run to the owners of its silos. `silos` holds one private folder per silo."""
+    """The reports of one run to the owners of its silos. `silos` holds one private folder per silo.
+
+    Runs of the same experiment in different run folders share them: what one adds, another does not take away.
+    """
 
     def __init__(self, silos: Path, fingerprint: str) -> None:
         self._silos = silos
@@ -28,21 +30,31 @@ class OwnerReports:
         for teacher, pair in pairs.items():
             if pair is not None:
                 told = {"distance": pair.distance, "shared": pair.shared, "private": pair.private}
-                table = {**self._read(self._file(teacher)), cell: told}
-                write_file(self._file(teacher), json.dumps(table, ensure_ascii=False, indent=2) + "\n", OWNER_ONLY)
+                file = self._file(teacher)
+                make_folder(file.parent, 0o700)
+                with self._turn(file):
+                    table = {**self._read(file), cell: told}
+                    write_file(file, json.dumps(table, ensure_ascii=False, indent=2) + "\n", OWNER_ONLY)
 
     def write(self, experiment: str) -> list[Path]:
         """Write the readable reports and return their paths."""
         written = []
         for file in sorted(self._silos.glob(f"*/closest-{self._fingerprint}.json")):
-            pairs = sorted(self._read(file).items(), key=lambda entry: entry[1]["distance"])
             path = file.with_name(f"owner-{self._fingerprint}.html")
-            write_file(path, owner_page(experiment, file.parent.name, pairs), OWNER_ONLY)
+            # The page is of what stands in the file when it is written: else an older one could come last.
+            with self._turn(file):
+                sweep(file.parent)
+                pairs = sorted(self._read(file).items(), key=lambda entry: entry[1]["distance"])
+                write_file(path, owner_page(experiment, file.parent.name, pairs), OWNER_ONLY)
             written.append(path)
         return written
 
     def _file(self, teacher: str) -> Path:
         return self._silos / teacher / f"closest-{self._fingerprint}.json"
+
+    @staticmethod
+    def _turn(file: Path) -> AbstractContextManager[None]:
+        return locked(file.with_name(".owner.lock"))
 
     @staticmethod
     def _read(file: Path) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """Preflight: the silos an experiment asks for, and what is refused before any model call."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from social_learning.config import Arm, Experiment
+from social_learning.config import Arm, Experiment, cells_of
 from social_learning.corpus import Corpus
-from social_learning.endpoints import is_remote
 from social_learning.errors import ConfigError, DataError, ModelError
 from social_learning.models.base import Capabilities, LimitedModel
 from social_learning.models.pool import ModelPool
 from social_learning.recipes import generation, judges, private_examples_needed
+from social_learning.results import CellKey
 from social_learning.seeds import generator
 from social_learning.silo import Silo, make_silos, split_dirichlet, split_uniform
 from social_learning.task import Task
@@ -24,22 +24,65 @@ def check(experiment: Experiment, corpus: Corpus) -> None:
         raise ConfigError("[remote]: these teachers have silos of their own; only `run` works with them")
     for arm in experiment.resolved_arms():
         check_settings(arm, corpus.task)
-        per_silo = len(corpus.train) // arm.teachers.count
-        teaching = per_silo - round(arm.teachers.held_out * per_silo)
-        needed = private_examples_needed(arm, corpus.task)
-        if arm.drawn and teaching < needed:
+        check_silos(experiment, arm, corpus, range(experiment.repeats if arm.drawn else 1))
+
+
+def check_silos(experiment: Experiment, arm: Arm, corpus: Corpus, repeats: range, planted: int = 0) -> None:
+    """Refuse silos that, in any of these repeats, leave an arm's teachers too little to teach from or nothing to judge by.
+
+    `planted` examples are added to each silo. Raises DataError or ConfigError that says what to change.
+    """
+    needed = max(1, private_examples_needed(arm, corpus.task) - planted)
+    judging = judges(arm, corpus.task)
+    for repeat, teaching, held_out in _smallest(experiment, arm, corpus, repeats):
+        where = f" in repeat {repeat + 1}" if arm.teachers.split == "dirichlet" else ""
+        if teaching < needed:
             raise DataError(
                 f"arm {arm.name!r} needs {needed} examples per teacher to teach from; {len(corpus.train)} training examples "
-                f"among {arm.teachers.count} teachers, with {arm.teachers.held_out:.0%} held out, leave {max(teaching, 0)}: "
-                "use fewer teachers or shots, or more data"
+                f"among {arm.teachers.count} teachers, with {arm.teachers.held_out:.0%} held out, leave {max(teaching, 0)}"
+                f"{where}: use fewer teachers or shots, or more data"
             )
-        if judges(arm, corpus.task) and round(arm.teachers.held_out * per_silo) < 1:
+        if judging and held_out < 1 and not (where and arm.teachers.held_out):
             raise ConfigError(
                 f"arm {arm.name!r} judges by held-out examples: set teachers.held_out above 0"
                 + ("" if arm.method == "voted" else ", or generation.lessons to 1")
             )
-        if arm.teachers.split == "dirichlet":
-            silos_for(experiment, arm, corpus, 0)
+        if judging and held_out < 1:
+            raise DataError(
+                f"arm {arm.name!r} judges by held-out examples, and a silo holds none out{where}: raise teachers.alpha or "
+                "teachers.held_out, or use fewer teachers"
+            )
+
+
+def _smallest(experiment: Experiment, arm: Arm, corpus: Corpus, repeats: range) -> Iterator[tuple[int, int, int]]:
+    """Return repeats with the fewest examples that a silo teaches from in them, and the fewest that one holds out."""
+    if arm.teachers.split == "uniform":
+        per_silo = len(corpus.train) // arm.teachers.count
+        held_out = max(0, min(round(arm.teachers.held_out * per_silo), per_silo - 1))
+        yield 0, per_silo - held_out, held_out
+        return
+    for repeat in repeats:
+        silos = silos_for(experiment, arm, corpus, repeat)
+        yield repeat, min(len(silo.examples) for silo in silos), min(len(silo.held_out) for silo in silos)
+
+
+def chosen_cells(
+    experiment: Experiment, chosen: Collection[CellKey] | None, finished: Collection[CellKey]
+) -> list[tuple[Arm, CellKey]]:
+    """Return the cells that are asked for, in order: those chosen, or all. Raises ConfigError where one is none of the
+    experiment, or none of the arm compared with is chosen or finished.
+    """
+    plan = list(cells_of(experiment))
+    if chosen is None:
+        return plan
+    unknown = sorted(key.name for key in set(chosen) - {key for _, key in plan})
+    if unknown:
+        raise ConfigError(f"cells: {unknown[0]!r} is no cell of experiment {experiment.name!r}")
+    if experiment.compare_with not in {key.arm for key in (*chosen, *finished)}:
+        raise ConfigError(
+            f"cells: none is of arm {experiment.compare_with!r}, which all others are compared with: add one of its cells"
+        )
+    return [(arm, key) for arm, key in plan if key in chosen]
 
 
 def check_settings(arm: Arm, task: Task) -> None:
@@ -63,31 +106,27 @@ def check_settings(arm: Arm, task: Task) -> None:
 
 
 def check_models(experiment: Experiment, arms: Sequence[Arm], task: Task, models: ModelPool) -> None:
-    """Refuse, before the first cell, arms that need what the endpoint of their teachers or student does not offer.
+    """Refuse, before the first cell, arms that need what the model of their teachers or student cannot do.
 
-    Endpoints are connected to; models in this process can do everything, and are not loaded. Raises ModelError with the
-    reason and what to use instead.
+    Models are loaded, endpoints connected to. Raises ModelError with the reason and what to use instead.
     """
     for arm in {arm.name: arm for arm in arms}.values():
         for table, needs in ((arm.teachers, _teachers_need), (arm.student, _student_needs)):
             unused = experiment.remote is not None or arm.method in ("zero-shot", "manual", "original")
             if unused and table is arm.teachers:
                 continue
-            if not is_remote(experiment, table.model):
-                continue
             model = models.load(table.model, table.options())
             if isinstance(model, LimitedModel):
                 _refuse(arm, table.model, needs(arm, task), model.capabilities)
 
 
-def check_audit_models(experiment: Experiment, arms: Sequence[Arm], models: ModelPool) -> None:
+def check_audit_models(arms: Sequence[Arm], models: ModelPool) -> None:
     """Refuse an audit whose student cannot score canaries; raises ModelError."""
     for arm in arms:
-        if is_remote(experiment, arm.student.model):
-            model = models.load(arm.student.model, arm.student.options())
-            if isinstance(model, LimitedModel):
-                instead = "canaries are ranked by their log-likelihood: audit with a student's model that can score"
-                _refuse(arm, arm.student.model, {"scoring": instead}, model.capabilities)
+        model = models.load(arm.student.model, arm.student.options())
+        if isinstance(model, LimitedModel):
+            instead = "canaries are ranked by their log-likelihood: audit with a student's model that can score"
+            _refuse(arm, arm.student.model, {"scoring": instead}, model.capabilities)
 
 
 def _refuse(arm: Arm, model: str, needs: dict[str, str], can: Capabilities) -> None:

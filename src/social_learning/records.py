@@ -8,7 +8,7 @@ from.
     cells/NAME/cell.json        outcome per test row, usage, seconds; written last: a cell that has it is finished
     results.json, results.csv   one entry per arm
     closeness.json, closeness.csv   the same evidence, put together by arm and by teacher
-    cells/NAME/failed.json      instead, where a part of a run went on without a cell whose teaching gave no lesson: why
+    cells/NAME/failed.json      instead, where a cell's teaching ended without a lesson: why; it is tried again
     parts.json                  the finished cells, where only parts of the experiment were asked for
     audits/KIND-N/              what audits with canaries found; see audit.py
     experiment.toml             the settings as an experiment file that runs from here
@@ -26,9 +26,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
-
-from social_learning.config import Experiment, unlike
+from social_learning.claim import Claim
+from social_learning.config import Experiment, cells_of, unlike
 from social_learning.errors import RunFolderError
 from social_learning.experiment_file import experiment_toml
 from social_learning.files import read_json, write_file
@@ -46,50 +45,44 @@ FORMAT = 1
 
 
 class RunFolder:
-    """A run's folder, held by one process at a time. Use as a context manager. `origin` is of the command that holds it."""
+    """A run's folder, held by one process at a time. Use as a context manager. `origin` is of the command that holds it.
+
+    A start that fails before anything came of it leaves no folder that was not there before.
+    """
 
     def __init__(self, path: Path, experiment: Experiment, origin: Origin) -> None:
         self.path, self.origin = path, origin
         self._experiment = experiment
         self._entered, self._worked = origin.now(), False
         self.seal = Seal(path)
-        self._lock = FileLock(path / ".lock")
+        self._claim = Claim(path, "run.json")
 
     def __enter__(self) -> Self:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise RunFolderError(
-                f"{self.path} is in use by another run: wait for it, or give another folder with --out"
-            ) from None
-        except OSError as error:
-            raise RunFolderError(
-                f"cannot write to {self.path}: {error.strerror}; give another folder with --out"
-            ) from None
+        self._claim.take()
         try:
             self._check()
             if self.seal.exists:
                 self.seal.open()
         except BaseException:
-            self._lock.release()
+            self._claim.release()
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if self._worked:
                 self._note_command(self.origin.now())
             self.seal.close()
         finally:
-            self._lock.release()
+            if kind is None:
+                self._claim.release()
+            else:
+                self._claim.give_up()
 
     def _check(self) -> None:
-        """Refuse a folder that holds something else."""
+        """Refuse the folder of another run."""
         found = self._manifest()
         if found is None:
-            if any(entry.name != ".lock" for entry in self.path.iterdir()):
-                raise RunFolderError(f"{self.path} is not empty and holds no run: give another folder with --out")
             return
         if found.get("fingerprint") != self._experiment.fingerprint or found.get("format") != FORMAT:
             what = unlike(self._experiment, found.get("experiment"))
@@ -165,11 +158,13 @@ class RunFolder:
         cell = read_cell(self.path, key)
         return None if cell and cell.evaluation.failures["over_budget"] else cell
 
-    def fail(self, key: CellKey, reason: str) -> None:
-        """Write down that a cell's teaching ended without a lesson, and why, in counts."""
+    def fail(self, key: CellKey, reason: str, closeness: Sequence[Closeness] = ()) -> None:
+        """Write down that a cell's teaching ended without a lesson, why, in counts, and how close what left is to its silo."""
         self.working()
-        write_file(self.path / "cells" / key.name / "failed.json", json.dumps({"failed": reason}) + "\n")
-        self.seal.note([self.path / "cells" / key.name])
+        folder = self.path / "cells" / key.name
+        self._keep_closeness(folder, closeness)
+        write_file(folder / "failed.json", json.dumps({"failed": reason}) + "\n")
+        self.seal.note([folder])
 
     def keep_parts(self, names: Sequence[str] | None) -> None:
         """Write down which cells are finished, where only parts of the experiment were asked for; None for all of it."""
@@ -190,10 +185,17 @@ class RunFolder:
         folder = self.path / "cells" / cell.key.name
         if not original or self._experiment.privacy.record_originals:
             write_file(folder / "lesson.json", lesson.to_json())
+        self._keep_closeness(folder, closeness)
+        write_file(folder / "cell.json", json.dumps({**cell.to_table(), "made": made.to_table()}) + "\n")
+        (folder / "failed.json").unlink(missing_ok=True)
+        self.seal.note([folder])
+
+    @staticmethod
+    def _keep_closeness(folder: Path, closeness: Sequence[Closeness]) -> None:
         if closeness:
             write_file(folder / "closeness.csv", evidence.to_csv(closeness))
-        write_file(folder / "cell.json", json.dumps({**cell.to_table(), "made": made.to_table()}) + "\n")
-        self.seal.note([folder])
+        else:
+            (folder / "closeness.csv").unlink(missing_ok=True)
 
     def write_results(self, result: Result) -> None:
         """Write results.json and results.csv."""
@@ -231,10 +233,21 @@ def read_cell(folder: Path, key: CellKey) -> Cell | None:
 def read_failure(folder: Path, key: CellKey) -> str | None:
     """Return why a cell of a run folder has no lesson; None where it has one, or was not done yet."""
     file = folder / "cells" / key.name / "failed.json"
-    if not file.exists():
+    if not file.exists() or file.with_name("cell.json").exists():
         return None
     table = read_json(file)
     return str(table.get("failed", "")) if isinstance(table, dict) else ""
+
+
+def finished_keys(folder: Path, experiment: Experiment) -> list[CellKey]:
+    """Return the cells of a run folder that are finished, in the experiment's order."""
+    return [key for _, key in cells_of(experiment) if (folder / "cells" / key.name / "cell.json").exists()]
+
+
+def read_failures(folder: Path, experiment: Experiment) -> dict[CellKey, str]:
+    """Return the cells of a run folder whose teaching ended without a lesson, in the experiment's order, and why."""
+    reasons = {key: read_failure(folder, key) for _, key in cells_of(experiment)}
+    return {key: reason for key, reason in reasons.items() if reason is not None}
 
 
 def read_parts(folder: Path) -> list[str] | None:

@@ -12,20 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from social_learning.config import Arm, Experiment, cells_of
+from social_learning.context import check_context
 from social_learning.corpus import Corpus, load_test
-from social_learning.errors import ConfigError, RunFolderError
-from social_learning.experiment import default_folder, examine, facts, pool_for, silos_folder
+from social_learning.errors import ConfigError, RunFolderError, TeachingError
+from social_learning.experiment import conclude, default_folder, examine, facts, pool_for, silos_folder
 from social_learning.files import write_file
 from social_learning.models.base import Usage
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
-from social_learning.outcome import result_of
 from social_learning.preflight import check_models, check_settings
 from social_learning.progress import Unwatched, Watch
 from social_learning.provenance import Origin
 from social_learning.recipes import protocol
 from social_learning.records import RunFolder
-from social_learning.report import write_report
 from social_learning.results import Cell, CellKey, Result
 from social_learning.seeds import generator
 from social_learning.transports.carrier import Carrier
@@ -65,8 +64,9 @@ def learn(
     `run` writes, `replies.jsonl` holds every response that was accepted, and `cells/NAME/attendance.json` who was missing
     and what was taken out or flagged.
 
-    Raises a UserError before any teacher is asked where settings or data do not fit together, and TeachingError where too
-    few teachers answered.
+    A cell whose teaching ends without a lesson, as where too few teachers answered, is written down as failed, and the others
+    go on; the next start tries it again. Then IncompleteError, with the result, is raised after everything is written. Raises
+    a UserError before any teacher is asked where settings or data do not fit together.
     """
     if experiment.remote is None:
         raise ConfigError("the experiment has no [remote] table: its teachers are not on their own")
@@ -82,26 +82,25 @@ def learn(
         unknown = {"train_examples", "train_duplicates", "conflicting_questions", "train_in_test"}
         folder.depends_on("data", {name: fact for name, fact in told.items() if name not in unknown})
         models = stack.enter_context(closing(pool_for(experiment, load, watch)))
-        log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl", folder.origin.clock)))
-        setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)
         plan = list(cells_of(experiment))
         finished = {key: cell for _, key in plan if (cell := folder.finished(key))}
         missing = [(arm, key) for arm, key in plan if key not in finished]
         check_models(experiment, [arm for arm, _ in missing], corpus.task, models)
+        check_context(experiment, missing, corpus, models, data)
+        # From here on the run has a name that teachers may have been told.
+        log = stack.enter_context(closing(ReplyLog(path / "replies.jsonl", folder.origin.clock)))
+        setting = Setting(experiment, corpus, models, folder, carrier, log, run_name(path), watch)
         for number, (arm, key) in enumerate(missing):
             watch.cells(len(plan) - len(missing) + number, len(plan))
-            finished[key] = _teach_and_test(setting, arm, key)
+            cell = _teach_and_test(setting, arm, key)
+            if cell:
+                finished[key] = cell
         watch.cells(len(plan), len(plan))
-        cells = [finished[key] for _, key in plan]
-        result = result_of(str(path), experiment, cells)
-        folder.write_results(result)
-        folder.write_closeness([])
-        write_report(path, result)
-    return result
+        return conclude(experiment, folder, finished, whole=True)
 
 
-def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
-    """Do one cell, as `teach_and_test` in `experiment.py` does."""
+def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell | None:
+    """Do one cell, as `teach_and_test` in `experiment.py` does; None where it ends without a lesson."""
     experiment, task, watch = setting.experiment, setting.corpus.task, setting.watch
     names = experiment.teacher_names
     least = (experiment.remote and experiment.remote.min_teachers) or len(names)
@@ -120,7 +119,11 @@ def _teach_and_test(setting: Setting, arm: Arm, key: CellKey) -> Cell:
         lambda kind, n, of: watch.step(f"{key.name}: teachers, {kind}", n, of),
     )
     teaching = protocol(arm, task, key.shots, names, generator(experiment.seed, "student", key.repeat))
-    lesson = drive_rounds(teaching, rounds)
+    try:
+        lesson = drive_rounds(teaching, rounds)
+    except TeachingError as error:
+        setting.folder.fail(key, str(error))
+        return None
     rounds.end()
     used, between = setting.models.usage(), time.perf_counter()
 

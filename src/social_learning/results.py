@@ -1,6 +1,6 @@
 """Results: what a run measured, cell by cell and arm by arm. Plain values; they hold no private text."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -161,7 +161,8 @@ def summarise(
     """Put finished cells together into arms, in the order in which arms first appear.
 
     An arm with shots is compared with the same shots of `compare_with` where that arm has them, else with its first
-    shots; None compares nothing. `drawn` names the arms that chance has a hand in.
+    shots, and with nothing where that arm has no finished cell; None compares nothing. `drawn` names the arms that chance
+    has a hand in.
     """
     groups: dict[tuple[str, int], list[Cell]] = {}
     for cell in cells:
@@ -226,16 +227,25 @@ def permutation(cells: Sequence[Cell], base: Sequence[Cell]) -> float:
     return permutation_p_value(graded(cells), graded(base))
 
 
-def closeness_rows(result: Result, read: Callable[[CellKey], Sequence[Closeness]]) -> list[dict[str, Any]]:
+def by_arm(keys: Iterable[CellKey]) -> dict[tuple[str, int], list[CellKey]]:
+    """Return the cells of each arm at each number of shots, in the order in which they first appear."""
+    groups: dict[tuple[str, int], list[CellKey]] = {}
+    for key in keys:
+        groups.setdefault((key.arm, key.shots), []).append(key)
+    return groups
+
+
+def closeness_rows(keys: Iterable[CellKey], read: Callable[[CellKey], Sequence[Closeness]]) -> list[dict[str, Any]]:
     """Return how close what left the silos is to them: one row per arm, shots, group and teacher, `all` first.
 
-    `read` gives the items of one cell. Arms that asked no teacher have no row.
+    `keys` are the cells that something may have left in, `read` gives the items of one. Arms that asked no teacher have
+    no row.
     """
     rows = []
-    for arm in result.arms:
-        items = [item for repeat in range(arm.repeats) for item in read(CellKey(arm.name, arm.shots, repeat))]
+    for (name, shots), cells in by_arm(keys).items():
+        items = [item for key in cells for item in read(key)]
         rows += [
-            {"name": arm.name, "shots": arm.shots, "group": group, "teacher": teacher, **summary.to_table()}
+            {"name": name, "shots": shots, "group": group, "teacher": teacher, **summary.to_table()}
             for group in GROUPS
             for teacher, summary in by_teacher(items, group).items()
         ]

@@ -14,7 +14,7 @@ from social_learning.cli.outboxes import outbox
 from social_learning.cli.reproductions import reproduce
 from social_learning.cli.tasks import tasks
 from social_learning.cli.teachers import teacher
-from social_learning.errors import BudgetError, EndpointError, SocialLearningError, UserError
+from social_learning.errors import BudgetError, EndpointError, IncompleteError, SocialLearningError, UserError
 from social_learning.report.visible import visible
 
 COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks, doctor)
@@ -22,6 +22,9 @@ COMMANDS = (demo, run, audit, reproduce, report, ask, export, tasks, doctor)
 
 GROUPS = {"teacher": teacher, "outbox": outbox}
 """Commands with commands of their own."""
+
+UNFINISHED = (BudgetError, IncompleteError)
+"""What leaves a run unfinished; the same command goes on with it."""
 
 SEE_TO_IT = (
     ": see that the endpoint runs and base_url is right, then give the same command again; finished calls are kept"
@@ -42,15 +45,15 @@ for name, group in GROUPS.items():
 
 
 def main() -> None:
-    """Run the command line. Exit code 2 for the user's mistakes, 3 for a spent budget, 1 for other failures, 130 when
-    interrupted.
+    """Run the command line. Exit code 2 for the user's mistakes, 3 for a spent budget or a run that has cells without a
+    lesson, 1 for other failures, 130 when interrupted.
     """
     code: Literal[1, 2, 3, 130]
     try:
         app(obj=sys.argv)
         return
     except SocialLearningError as error:
-        code = 2 if isinstance(error, UserError) else 3 if isinstance(error, BudgetError) else 1
+        code = 2 if isinstance(error, UserError) else 3 if isinstance(error, UNFINISHED) else 1
         # A message may name what stands in a file that a stranger wrote, such as a lesson's model.
         typer.echo(visible(f"error: {error}{SEE_TO_IT if isinstance(error, EndpointError) else ''}"), err=True)
     except KeyboardInterrupt:

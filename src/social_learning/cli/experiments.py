@@ -17,12 +17,14 @@ from social_learning.cli.typed import origin
 from social_learning.config import Experiment, cells_of, load_experiment
 from social_learning.dry_run import Estimate, dry_run
 from social_learning.endpoints import is_remote, models_of, price_remarks
+from social_learning.errors import IncompleteError
 from social_learning.experiment import run as run_experiment
 from social_learning.live import Live
 from social_learning.manifest import Change, changed_files, manifest_hash
 from social_learning.models.base import Usage
+from social_learning.records import read_failures
 from social_learning.remote import learn, socket_carrier
-from social_learning.report import load_result, show_result, write_report
+from social_learning.report import failure_lines, load_result, show_result, write_report
 from social_learning.report.attendance import attendance_lines
 from social_learning.report.fit import figures
 from social_learning.report.load import load_manifest
@@ -76,20 +78,29 @@ def report(
     write_report(folder, result)
     _show(result, as_json, changed)
     _tell_made(folder, load_manifest(folder).experiment, changed)
+    for line in failure_lines(read_failures(folder, load_manifest(folder).experiment)):
+        typer.echo(line, err=True)
 
 
 def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: bool) -> Result:
-    made = origin()
-    with Live(Console(stderr=True)) as live:
-        if experiment.remote is None:
-            result = run_experiment(experiment, out, data=data, watch=live, origin=made)
-        else:
-            result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live, origin=made)
+    made, incomplete = origin(), None
+    try:
+        with Live(Console(stderr=True)) as live:
+            if experiment.remote is None:
+                result = run_experiment(experiment, out, data=data, watch=live, origin=made)
+            else:
+                result = learn(experiment, socket_carrier(experiment), out, data=data, watch=live, origin=made)
+    except IncompleteError as error:
+        if error.result is None:
+            raise
+        result, incomplete = error.result, error
     changed = changed_files(Path(result.run))
     _show(result, as_json, changed)
     _tell_made(Path(result.run), experiment, changed)
     for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
         typer.echo(line, err=True)
+    if incomplete:
+        raise incomplete
     return result
 
 

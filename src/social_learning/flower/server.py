@@ -28,11 +28,14 @@ def main(grid: Grid, context: Context) -> None:
     print(f"{len(nodes)} of {len(names)} teachers are there", flush=True)  # noqa: T201  # the run's log is the print-out
     carrier = GridCarrier(grid, nodes, experiment.remote.timeout)
     data = str(config.get("data", ""))
-    result = learn(experiment, carrier, Path(_setting(config, "out")), data=Path(data) if data else None)
-    for line in attendance_lines(Path(result.run), [key for _, key in cells_of(experiment)]):
-        print(line, flush=True)  # noqa: T201  # the same
-    for change in changed_files(Path(result.run)):
-        print(f"warning: {change.line}", flush=True)  # noqa: T201  # the same
+    out = Path(_setting(config, "out"))
+    try:
+        learn(experiment, carrier, out, data=Path(data) if data else None)
+    finally:
+        for line in attendance_lines(out, [key for _, key in cells_of(experiment)]):
+            print(line, flush=True)  # noqa: T201  # the same
+        for change in changed_files(out):
+            print(f"warning: {change.line}", flush=True)  # noqa: T201  # the same
 
 
 def _setting(config: Mapping[str, object], name: str) -> str:

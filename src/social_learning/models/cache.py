@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from social_learning.errors import RunFolderError
+from social_learning.files import PATIENCE, locked
 from social_learning.models.base import (
     ChatTurn,
     Completion,
@@ -38,7 +39,8 @@ class CallCache:
     """A file of finished calls. Each batch of answers is written whole or not at all, before it is used.
 
     What was written survives the death of this process; a power cut may take the last answers with it. May be used from
-    any thread: one waits for another.
+    any thread, and by several processes at once: one waits for another. The first answer to a call counts, so that all
+    who share the file go on from the same one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,13 +49,15 @@ class CallCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
-            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            # Calls over a network are kept one by one, and must not wait for the disk each time.
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
-            )
+            self._connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+            # SQLite does not wait for another process that changes the journal's mode, as it does for one that writes.
+            with locked(path.with_name(f".{path.name}.lock")):
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                # Calls over a network are kept one by one, and must not wait for the disk each time.
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+                self._connection.execute(
+                    "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+                )
         except (sqlite3.Error, OSError) as error:
             raise self._broken(error) from None
 
@@ -74,14 +78,14 @@ class CallCache:
         return known
 
     def keep(self, answers: Iterable[tuple[str, str]]) -> None:
-        """Write a batch of answers, all or none."""
+        """Write a batch of answers, all or none. Where another process was faster, its own stay."""
         with self._turn:
             self._keep(answers)
 
     def _keep(self, answers: Iterable[tuple[str, str]]) -> None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?)", answers)
+            self._connection.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", answers)
             self._connection.execute("COMMIT")
         except BaseException as error:
             if self._connection.in_transaction:
@@ -153,8 +157,7 @@ class CachedModel:
             made = self._model.generate(new, sampling, samples)
             self._tell(sum(row[0].prompt_tokens + sum(c.tokens for c in row) for row in made if row))
             fresh = {k: c for p, row in zip(new, made, strict=True) for k, c in zip(keys[p], row, strict=True)}
-            self._keep({key: _pack(completion) for key, completion in fresh.items() if _lasts(completion)})
-            known.update({key: _pack(completion) for key, completion in fresh.items()})
+            known.update(self._keep(fresh))
         results = [[_unpack_completion(known[key]) for key in keys[prompt]] for prompt in prompts]
         flat = [completion for row in results for completion in row]
         self._count(len(flat), cached, [(c.prompt_tokens, c.tokens) for c in flat])
@@ -170,22 +173,17 @@ class CachedModel:
         elif new:
             scores = self._model.score(new)
             self._tell(sum(score.prompt_tokens + score.tokens for score in scores))
-            fresh = {keys[pair]: _pack(score) for pair, score in zip(new, scores, strict=True)}
-            self._keep(fresh)
-            known.update(fresh)
+            known.update(self._keep({keys[pair]: score for pair, score in zip(new, scores, strict=True)}))
         results = [_unpack_score(known[keys[pair]]) for pair in pairs]
         self._count(len(pairs), len(pairs) - len(new), [(s.prompt_tokens + s.tokens, 0) for s in results])
         return results
 
     def _ask_each(self, model: OneByOneModel, wanted: Mapping[str, SingleCall]) -> dict[str, str]:
         """Have calls answered, by key; each answer is kept before the next call starts."""
-        names, fresh = list(wanted), {}
+        names, fresh = list(wanted), dict[str, str]()
 
         def finished(place: int, answer: Completion | Score) -> None:
-            packed = _pack(answer)
-            if _lasts(answer):
-                self._keep({names[place]: packed})
-            fresh[names[place]] = packed
+            fresh.update(self._keep({names[place]: answer}))
             self._tell(answer.prompt_tokens + answer.tokens)
 
         model.answer_each(list(wanted.values()), finished)
@@ -199,9 +197,13 @@ class CachedModel:
     def _find(self, keys: list[str]) -> dict[str, str]:
         return self._cache.find(keys) if self._cache else {}
 
-    def _keep(self, answers: dict[str, str]) -> None:
-        if self._cache:
-            self._cache.keep(answers.items())
+    def _keep(self, answers: Mapping[str, Completion | Score]) -> dict[str, str]:
+        """Keep answers that last, and return those that count: of two answers to one call the one that was kept first."""
+        packed = {key: _pack(answer) for key, answer in answers.items()}
+        if not self._cache:
+            return packed
+        self._cache.keep((key, text) for key, text in packed.items() if _lasts(answers[key]))
+        return {**packed, **self._cache.find(list(packed))}
 
     def _tell(self, tokens: int) -> None:
         if self._computed:

@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
-from social_learning.models.base import BatchingModel, Completion, GenerateCall, Prompt, Sampling, Score
+from social_learning.models.base import (
+    BatchingModel,
+    Capabilities,
+    Completion,
+    GenerateCall,
+    LimitedModel,
+    Prompt,
+    Sampling,
+    Score,
+)
 from social_learning.models.meeting import Call, Meeting, SideBySide, Turns
 
 Result = TypeVar("Result")
@@ -38,6 +47,11 @@ class LockstepModel:
     def context_length(self) -> int:
         """The wrapped model's context length."""
         return self._model.context_length
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the wrapped model can do."""
+        return self._model.capabilities if isinstance(self._model, LimitedModel) else Capabilities()
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens `text` has."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from social_learning.errors import ModelError
 from social_learning.models.base import LanguageModel
-from social_learning.models.endpoint.settings import Endpoint, estimated_tokens, is_endpoint, parse_name
+from social_learning.models.endpoint.settings import UNKNOWN_LENGTH, Endpoint, estimated_tokens, is_endpoint, parse_name
 from social_learning.models.fakes import CopycatModel, MixerModel
 
 FAKES = {"fake:copycat": CopycatModel, "fake:mixer": MixerModel}
@@ -65,6 +65,20 @@ def _check_local(name: str) -> None:
         raise ModelError(
             f"model {name!r} runs in this process and needs {' and '.join(missing)}: pip install 'social-learning[local]'"
         )
+
+
+def load_context_length(name: str) -> int:
+    """Return how many tokens a model's prompt and continuation may have together, without loading its weights. Raises
+    ModelError as `load_model` does. An endpoint is not asked: it is taken to have room.
+    """
+    if is_endpoint(name):
+        return parse_name(name).context_length or UNKNOWN_LENGTH
+    if name.startswith("fake:"):
+        return load_model(name).context_length
+    _check_local(name)
+    from social_learning.models.local.loading import load_length
+
+    return load_length(name)
 
 
 def load_token_counter(name: str) -> Callable[[str], int]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from social_learning.config import Experiment, cells_of, parse_experiment
+from social_learning.config import Experiment, by_arms, cells_of, parse_experiment
 from social_learning.errors import ConfigError, RunFolderError
 from social_learning.files import read_json
 from social_learning.outcome import result_of
-from social_learning.records import FORMAT, read_cell, read_parts
+from social_learning.records import FORMAT, read_cell, read_failures, read_parts
 from social_learning.results import Result
 
 
@@ -41,17 +41,21 @@ def load_manifest(folder: Path) -> Manifest:
 def load_result(folder: Path) -> Result:
     """Rebuild the result of a finished run, or of its finished parts, from its cells, exactly as the run returned it.
 
-    Raises RunFolderError where the folder holds no run, where a cell is missing, or where one is damaged.
+    Cells without a lesson are left out. Raises RunFolderError where the folder holds no run, where another cell is missing,
+    or where one is damaged.
     """
     experiment = load_manifest(folder).experiment
-    parts = read_parts(folder)
+    parts, failures = read_parts(folder), read_failures(folder, experiment)
     keys = [key for _, key in cells_of(experiment) if parts is None or key.name in parts]
     found = {key: read_cell(folder, key) for key in keys}
-    missing = [key.name for key, cell in found.items() if cell is None]
+    missing = [key.name for key, cell in found.items() if cell is None and key not in failures]
+    if found and len(failures) == len(found):
+        reason = next(iter(failures.values()))
+        raise RunFolderError(f"{folder} holds no result: no cell has a lesson; the first reason: {reason}")
     if missing:
         raise RunFolderError(
             f"{folder} holds no finished run: {len(missing)} of {len(keys)} cells are missing, the first is "
             f"{missing[0]}; run the experiment again to finish it"
         )
-    cells = [cell for cell in found.values() if cell is not None]
+    cells = [cell for key in by_arms(experiment, found) if (cell := found[key]) is not None]
     return result_of(str(folder), experiment, cells)

@@ -71,7 +71,7 @@ def _row(result: Result, arm: ArmResult, top: int) -> PlotRow:
         bar=bar,
         repeats=tuple(100 * share for share in arm.accuracies) if arm.repeats > 1 else (),
         reference=100 * (base or arm).accuracy,
-        compared=base is None,
+        compared=arm.name == result.compared_with,
     )
 
 

@@ -11,10 +11,11 @@ from social_learning.errors import ConfigError, DataError
 from social_learning.experiment_file import settings_as_toml
 from social_learning.lesson import Lesson
 from social_learning.models.base import Usage
-from social_learning.records import read_failure
+from social_learning.records import finished_keys, read_failures
 from social_learning.report import numbers
 from social_learning.report.attendance import attendance_lines
 from social_learning.report.evidence import PrivacyView, privacy_of
+from social_learning.report.failures import failure_lines
 from social_learning.report.leaving import ArmLog, arm_log, shortened, sources_of, text_at
 from social_learning.report.load import Manifest, load_manifest
 from social_learning.report.made import MadeView, made_view
@@ -22,7 +23,7 @@ from social_learning.report.nearest import NearText
 from social_learning.report.plot import Plot, plot_of
 from social_learning.report.traces import asked_cells
 from social_learning.report.verdict import LESSONS, verdict_of
-from social_learning.results import ArmResult, CellKey, Result
+from social_learning.results import ArmResult, CellKey, Result, by_arm
 from social_learning.task import Task
 from social_learning.tasks import built_in
 
@@ -127,9 +128,8 @@ def page_of(folder: Path, result: Result) -> Page:
     arms = {arm.name: arm for arm in manifest.experiment.resolved_arms()}
     task = task_of(manifest.experiment)
     facts = dict(manifest.facts)
-    names = list(
-        dict.fromkeys([*(arm.name for arm in result.arms), *_ended_without_lesson(folder, manifest.experiment)])
-    )
+    finished, failures = finished_keys(folder, manifest.experiment), read_failures(folder, manifest.experiment)
+    names = list(dict.fromkeys([*(arm.name for arm in result.arms), *(key.arm for key in failures)]))
     asked = [name for name in names if _asks(arms.get(name))]
     privacy = privacy_of(folder, manifest.experiment, result.task, result)
     texts, rows = (privacy.nearest.texts, privacy.nearest.rows) if privacy.nearest else ((), ())
@@ -145,11 +145,11 @@ def page_of(folder: Path, result: Result) -> Page:
         stand_in=result.stand_in,
         plot=plot_of(result),
         rows=tuple(_row(result, arm, arms) for arm in result.arms),
-        lessons=tuple(_lessons(folder, result, arms, manifest.experiment)),
+        lessons=tuple(_lessons(folder, result, arms, manifest.experiment, finished)),
         logs=tuple(arm_log(folder, name, _keys(cells, name), task, linked) for name in asked),
         privacy=privacy,
         first=tuple((text, _text_of(folder, text, task)) for text in texts),
-        unfinished=tuple(_unfinished(folder, manifest.experiment)),
+        unfinished=tuple(_unfinished(manifest.experiment, finished, failures)),
         silent=tuple(name for name in names if name not in asked),
         attendance=tuple(attendance_lines(folder, [key for _, key in cells_of(manifest.experiment)])),
         costs=tuple(_cost(arm) for arm in result.arms),
@@ -193,24 +193,11 @@ def _text_of(folder: Path, text: NearText, task: Task | None) -> str | None:
     return text_at(folder / "cells" / text.cell / "messages.jsonl", text.message, text.item, task)
 
 
-def _failures(folder: Path, experiment: Experiment) -> dict[CellKey, str]:
-    """Why cells have no lesson, where their teaching ended without one."""
-    keys = [key for _, key in cells_of(experiment) if not (folder / "cells" / key.name / "cell.json").is_file()]
-    return {key: reason for key in keys if (reason := read_failure(folder, key)) is not None}
-
-
-def _ended_without_lesson(folder: Path, experiment: Experiment) -> list[str]:
-    return [key.arm for key in _failures(folder, experiment)]
-
-
-def _unfinished(folder: Path, experiment: Experiment) -> list[str]:
-    """Say which parts of the experiment this report is not of."""
-    plan = [key for _, key in cells_of(experiment)]
-    failed = _failures(folder, experiment)
-    done = sum((folder / "cells" / key.name / "cell.json").is_file() for key in plan)
-    told = [f"{key.name} ended without a lesson: {reason}" for key, reason in failed.items()]
-    if done + len(failed) < len(plan):
-        told.append(f"This is a part of the experiment: {done} of its {len(plan)} cells are finished.")
+def _unfinished(experiment: Experiment, finished: Sequence[CellKey], failures: Mapping[CellKey, str]) -> list[str]:
+    """Say which parts of the experiment this report is not of; the first repeat is repeat 1."""
+    told, every = failure_lines(failures), len(list(cells_of(experiment)))
+    if len(finished) + len(failures) < every:
+        told.append(f"This is a part of the experiment: {len(finished)} of its {every} cells are finished.")
     return told
 
 
@@ -253,20 +240,28 @@ def _row(result: Result, arm: ArmResult, arms: Mapping[str, Arm]) -> ArmRow:
     )
 
 
-def _lessons(folder: Path, result: Result, arms: Mapping[str, Arm], experiment: Experiment) -> list[LessonView]:
+def _lessons(
+    folder: Path, result: Result, arms: Mapping[str, Arm], experiment: Experiment, finished: Sequence[CellKey]
+) -> list[LessonView]:
     methods = {name: arm.method for name, arm in arms.items()}
     others = [arm for arm in result.arms if arm.name != result.compared_with]
     taught = [arm for arm in others if methods.get(arm.name) in ("generated", "voted", "instruction")]
     first = next(iter(taught or others), None)
-    return [_lesson(folder, arm, methods.get(arm.name), experiment, arm is first) for arm in result.arms]
+    keys = {group: cells[0] for group, cells in by_arm(finished).items()}
+    return [
+        _lesson(
+            folder,
+            keys.get((arm.name, arm.shots), CellKey(arm.name, arm.shots, 0)),
+            methods.get(arm.name),
+            experiment,
+            arm is first,
+        )
+        for arm in result.arms
+    ]
 
 
-def _lesson(
-    folder: Path, arm: ArmResult, method: Method | None, experiment: Experiment, shown_first: bool
-) -> LessonView:
+def _lesson(folder: Path, key: CellKey, method: Method | None, experiment: Experiment, shown_first: bool) -> LessonView:
     """The lesson of an arm's first finished repeat."""
-    keys = [CellKey(arm.name, arm.shots, repeat) for repeat in range(experiment.repeats)]
-    key = next((key for key in keys if (folder / "cells" / key.name / "cell.json").is_file()), keys[0])
     name = f"cells/{key.name}/lesson.json"
     prompt, sources, note, warning = "", [], "", ""
     if (folder / name).is_file():
@@ -282,7 +277,7 @@ def _lesson(
         note = "withheld: private examples word for word (set privacy.record_originals to see them)"
     else:
         note = f"{name} is missing"
-    return LessonView(numbers.label(arm.name, arm.shots), name, prompt, tuple(sources), note, warning, shown_first)
+    return LessonView(numbers.label(key.arm, key.shots), name, prompt, tuple(sources), note, warning, shown_first)
 
 
 def _cost(arm: ArmResult) -> CostRow:

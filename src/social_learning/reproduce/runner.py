@@ -11,6 +11,7 @@ from social_learning.corpus import load_corpus
 from social_learning.endpoints import load_from
 from social_learning.errors import AuditError
 from social_learning.experiment import run
+from social_learning.files import sweep
 from social_learning.folders import cache_folder
 from social_learning.models.pool import Load, ModelPool
 from social_learning.models.registry import load_model
@@ -69,6 +70,7 @@ def reproduce(
     began, origin = clock(), origin or Origin("social_learning.reproduce.reproduce")
     started = origin.now()
     root, parts = planned(request, root, data)
+    sweep(root)
     before, to_do = read_took(root), any(_left(part) for part in parts)
 
     def went_on() -> None:
@@ -106,7 +108,7 @@ def planned(request: Request, root: Path | None, data: Path | None) -> tuple[Pat
         if part.cells:
             check(part.experiment, load_corpus(part.experiment, data))
         for plan in part.audits:
-            prepare(part.experiment, plan, data)
+            prepare(part.experiment, replace(plan, only=part.audited), data)
     return root, parts
 
 

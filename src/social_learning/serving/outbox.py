@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from social_learning.chain import START, line_of
 from social_learning.errors import MessageError, ServingError
+from social_learning.files import sync_folder
 from social_learning.messages import Enquiry, Refusal, Reply, to_json
 from social_learning.serving.entries import TRIED, Entry, entries, request_hash, told, written
 from social_learning.serving.policy import Sent
@@ -61,7 +62,8 @@ class Outbox:
             try:
                 self._path.touch(mode=0o600)
                 self._stream = stack.enter_context(self._path.open("r+b", buffering=0))
-                _sync_folder(self._path.parent)
+                # With a file that is not found again after a loss of power the caps' memory would go.
+                sync_folder(self._path.parent)
             except OSError as error:
                 raise ServingError(f"cannot write the outbox {self._path}: {error.strerror}") from None
             self._load()
@@ -156,15 +158,6 @@ class Outbox:
             self._stream.seek(offset)
             self._broken = False
             raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a file that was just made found again after a loss of power: with it the caps' memory would go."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,12 @@ from social_learning.config import Experiment
 from social_learning.corpus import load_corpus
 from social_learning.errors import ConfigError
 from social_learning.experiment_file import as_toml
-from social_learning.files import write_file
+from social_learning.files import OWNER_ONLY, write_file
 from social_learning.preflight import silos_for
 from social_learning.recipes import generation
 from social_learning.serving.policy import Policy, RequestCaps
 from social_learning.silo import Silo
 from social_learning.task import ANSWER, Task
-
-OWNER_ONLY = 0o600
 
 
 def write_silos(experiment: Experiment, folder: Path, data: Path | None = None) -> list[Path]:

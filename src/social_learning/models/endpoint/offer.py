@@ -4,11 +4,11 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from social_learning.files import write_file
 from social_learning.folders import cache_folder
 from social_learning.models.base import Capabilities
 from social_learning.models.endpoint.settings import Endpoint, ScoringForm
@@ -90,12 +90,8 @@ def keep_offer(endpoint: Endpoint, offer: Offer) -> None:
         return
     table = {"version": PROBES_VERSION, "model": endpoint.model, "base_url": endpoint.base_url}
     text = json.dumps({**table, "offer": dataclasses.asdict(offer)}, indent=2) + "\n"
-    file = _file(endpoint)
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}.{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
+        write_file(_file(endpoint), text)
 
 
 def _file(endpoint: Endpoint) -> Path:

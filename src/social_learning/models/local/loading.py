@@ -7,7 +7,6 @@ import io
 import json
 import shutil
 import struct
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from social_learning.errors import ModelError
+from social_learning.files import locked, make_folder, sync_folder, write_file
 from social_learning.folders import cache_folder
 from social_learning.models.local.attention import IMPLEMENTATION
 
@@ -59,8 +59,17 @@ def load(name: str, dtype: torch.dtype, device: torch.device) -> Loaded:
         )
 
     tokenizer, model = load_tokenizer(name), _or_error(name, weights)
-    limit = getattr(model.config, "max_position_embeddings", None) or 4096
-    return Loaded(model.to(device).eval(), tokenizer, place.digest, int(limit))
+    return Loaded(model.to(device).eval(), tokenizer, place.digest, _length_of(model.config))
+
+
+def load_length(name: str) -> int:
+    """Return a model's context length, in tokens; raises ModelError as `load` does."""
+    place = _find(name)
+    return _length_of(_or_error(name, lambda: AutoConfig.from_pretrained(place.source, revision=place.revision)))
+
+
+def _length_of(config: Any) -> int:
+    return int(getattr(config, "max_position_embeddings", None) or 4096)
 
 
 def load_tokenizer(name: str) -> Any:
@@ -149,21 +158,29 @@ def _unpacked(gguf: Path, name: str) -> _Place:
     place = _Place(str(folder), None, digest)
     if (folder / "complete.json").is_file():
         return place
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
+    lock = cache_folder() / "locks" / f"{folder.name}.lock"
+    make_folder(lock.parent)
+    # Whoever comes second waits, minutes if need be, rather than unpacking the same once more.
+    with locked(lock, timeout=-1):
+        if not (folder / "complete.json").is_file():
+            _unpack_into(folder, digest, lambda building: _or_error(name, lambda: _unpack(gguf, building)))
+    return place
+
+
+def _unpack_into(folder: Path, digest: str, unpack: Callable[[Path], None]) -> None:
+    """Make the folder of unpacked weights, whole or not at all; what killed processes left of it goes. Under its lock."""
+    building = folder.with_name(f"building-{folder.name}")
+    for left in (building, folder):
+        if left.exists():
+            shutil.rmtree(left)
+    make_folder(building)
     try:
-        _or_error(name, lambda: _unpack(gguf, building))
-        (building / "complete.json").write_text(json.dumps({"gguf_sha256": digest}))
-        try:
-            building.rename(folder)
-        except OSError:
-            # Another process was faster; its folder is as good as ours, unless it is a leftover without the last file.
-            if not (folder / "complete.json").is_file():
-                shutil.rmtree(folder)
-                building.rename(folder)
+        unpack(building)
+        write_file(building / "complete.json", json.dumps({"gguf_sha256": digest}))
+        building.rename(folder)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return place
 
 
 def _unpack(gguf: Path, folder: Path) -> None:

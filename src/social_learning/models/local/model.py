@@ -10,7 +10,7 @@ import torch
 from transformers import AttentionInterface
 
 from social_learning.errors import ContextLengthError, ModelError
-from social_learning.models.base import Completion, Finish, GenerateCall, Prompt, Sampling, Score
+from social_learning.models.base import Capabilities, Completion, Finish, GenerateCall, Prompt, Sampling, Score
 from social_learning.models.local.attention import IMPLEMENTATION, shared_prefix_attention
 from social_learning.models.local.engine import Draft, Engine, Progress
 from social_learning.models.local.loading import Loaded, load
@@ -57,6 +57,13 @@ class LocalModel:
     def context_length(self) -> int:
         """How many tokens a prompt and its continuation may have together."""
         return self._context_length
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything, but for chat where the model's tokenizer has no template that takes a user's turn."""
+        reason = self._tokenizer.without_chat
+        reasons = {"chat": reason, "chat_logprobs": reason} if reason else {}
+        return Capabilities(chat=not reason, chat_logprobs=not reason, reasons=reasons)
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens `text` has."""

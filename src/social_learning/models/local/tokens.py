@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from social_learning.errors import ModelError
 from social_learning.models.base import ChatTurn, Prompt
 
@@ -44,8 +46,20 @@ class Tokenizer:
         if not self._tokenizer.chat_template:
             raise ModelError("this model has no chat template: give it plain prompts")
         turn = [{"role": "user", "content": prompt.content}]
-        rendered: str = self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        try:
+            rendered: str = self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise ModelError(f"this model's chat template refuses a single user turn: {error.message}") from None
         return rendered
+
+    @property
+    def without_chat(self) -> str:
+        """Why the model takes no chat turn; empty where it does."""
+        try:
+            self.text(ChatTurn("a"))
+        except ModelError as error:
+            return str(error).removeprefix("this model ").removeprefix("this model's ")
+        return ""
 
     def for_generation(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         """Return each prompt's tokens to continue from.
