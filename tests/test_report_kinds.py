@@ -77,7 +77,7 @@ def test_a_cell_that_ended_without_a_lesson_is_named_with_what_had_left(tmp_path
     write_file(folder / "parts.json", json.dumps(names))
     (folder / "manifest.json").unlink()  # else it names each file that was taken away
     text = text_of(folder)
-    assert "generated-n4-r0 ended without a lesson: too few examples" in text
+    assert "repeat 1 of generated, 4 shots: no lesson (too few examples)" in text
     assert "This cell ended without a lesson: too few examples. What had left by then:" in text
     assert "Not measured, though teachers sent replies: generated-n4-r0, voted-n4-r0, voted-n4-r1." in text
     assert "texts that could be measured" in text

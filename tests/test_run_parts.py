@@ -87,7 +87,7 @@ def test_parts_that_cannot_be_are_refused_before_any_model_is_loaded(
 ) -> None:
     with pytest.raises(ConfigError, match=told):
         run(experiment(), tmp_path / "run", load=no_model, cells=cells)
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "run").exists()
 
 
 def no_model(name: str, **_: Any) -> LanguageModel:
@@ -165,16 +165,17 @@ def test_what_left_in_a_cell_without_a_lesson_is_measured_all_the_same(tmp_path:
     assert len(owners) == 3
 
 
-def test_cells_without_a_lesson_are_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_without_a_lesson_are_tried_again(tmp_path: Path) -> None:
     settings, folder = experiment(), tmp_path / "run"
     with pytest.raises(IncompleteError):
         run_with(Moody("generated-n4-r0", "generated-n4-r1"), settings, folder)
     assert len(list(folder.rglob("failed.json"))) == 2
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))  # else the same calls have the same answers
+    for cache in (tmp_path / "cache").rglob("calls.sqlite*"):
+        cache.unlink()  # else the same calls have the same answers
     result = run_with(Moody(), settings, folder)
     assert [arm.repeats for arm in result.arms] == [1, 3, 3]
     assert not list(folder.rglob("failed.json"))
-    assert "without a lesson, and in no figure" not in (folder / "report.html").read_text().lower()
+    assert "no lesson (" not in (folder / "report.html").read_text()
 
 
 def test_an_arm_compared_with_that_has_no_lesson_leaves_nothing_to_compare_with(tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_a_start_that_fails_leaves_a_folder_that_was_there_as_it_was(tmp_path: P
         run(experiment(), tmp_path / "empty", load=broken)
     with pytest.raises(RunFolderError, match="not empty and holds no run"):
         run(experiment(), tmp_path / "other", load=broken)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["thesis.txt"]
+    assert [path.name for path in tmp_path.glob("[eo]*/*")] == ["thesis.txt"]
     assert (tmp_path / "empty").is_dir()
 
 
