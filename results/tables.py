@@ -170,9 +170,8 @@ def facts(folder: str) -> str:
         lines.append(f"- `{name}`: {_made_by(run['versions'])}{_took(run.get('took'))}")
     for file in sorted((RESULTS / folder).glob("table*.json")):
         table = json.loads(file.read_text())
-        lines.append(
-            f"- `{file.name}`: {_commit(table['versions'])}{_took(table['took'])} for all tables of this folder"
-        )
+        versions = table.get("versions") or table["made"]["versions"]
+        lines.append(f"- `{file.name}`: {_commit(versions)}{_took(table['took'])} for all tables of this folder")
     for file in sorted((RESULTS / folder).rglob("audit.json")):
         audit = json.loads(file.read_text())
         lines.append(f"- `{file.relative_to(RESULTS / folder)}`: written by commit `{audit['commit'][:7]}`")
