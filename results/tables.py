@@ -15,6 +15,7 @@ Kinds, with paths from here:
     closeness FOLDER            how close what left the silos is to them, by shots; nearest FOLDER... the most shots alone
     audits FOLDER...            audits, beside the paper's Tables 3 and 4
     repeats TASK..., orders TASK..., gaps    what development/ holds
+    simulated                   how often each test finds a difference in simulated answers (benchmarks/results/paired.json)
 """
 
 import json
@@ -30,7 +31,7 @@ from results.lines import Line, lines_of, lines_of_run, rows_kept, tasks_of
 from results.text import RESULTS, markdown, p_value, points
 
 ROOT = RESULTS.parent
-PAGES = ("README.md", "docs/results.md")
+PAGES = ("README.md", "docs/results.md", "docs/statistics.md")
 MARKED = re.compile(r"(<!-- results/(\w+)((?: [^\s>]+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -202,7 +203,22 @@ def _took(took: dict[str, Any] | None) -> str:
     return f"; {took['seconds']:,.0f} s in {took['commands']} command{'s' if took['commands'] > 1 else ''}{peak}"
 
 
-_KINDS: tuple[Callable[..., str], ...] = (compared, short, arms, summary, methods, facts)
+def simulated() -> str:
+    """Return how often each test finds a difference at 5 %, in answers that were simulated; docs/statistics.md says how."""
+    found = json.loads((ROOT / "benchmarks" / "results" / "paired.json").read_text())["settings"]
+    tests = list(found[0]["significant"])
+    names = ("lessons", "rows_unlike", "gain", "rows", "repeats")
+    head = ("lessons", "rows unlike", "gain", "rows", "repeats", *(f"{test}, %" for test in tests))
+    return markdown(
+        head,
+        [
+            (*(f"{line[name]:g}" for name in names), *(f"{100 * line['significant'][test]:.1f}" for test in tests))
+            for line in found
+        ],
+    )
+
+
+_KINDS: tuple[Callable[..., str], ...] = (compared, short, arms, summary, methods, facts, simulated)
 KINDS = {kind.__name__: kind for kind in (*_KINDS, *privacy.KINDS, *diary.KINDS)}
 
 
