@@ -25,7 +25,7 @@ Test = Callable[[np.ndarray, np.ndarray], float]
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What is simulated. All effects are normal, in logits: `rows_alike` of a row on both arms, `rows_unlike` of a row on one arm,
-    `lessons` of a repeat on one arm, so that accuracies of repeats differ by about 10 points (ours do by 2 to 13); `gain` is
+    `lessons` of a repeat on one arm, so that accuracies of repeats differ by about 10 points (ours do by 2 to 17); `gain` is
     what the first arm is better by.
     """
 
