@@ -44,6 +44,7 @@ def keep(root: Path, folder: Path) -> None:
     for run in runs:
         target = folder / run.relative_to(root)
         _copy(run, target, RUN)
+        _name_only(target / "results.json")
         settings = json.loads((run / "run.json").read_text())["experiment"]
         (target / "experiment.toml").write_text(HEAD + as_toml(_tidy(settings)))
 
@@ -54,6 +55,13 @@ def _copy(source: Path, target: Path, patterns: tuple[str, ...]) -> None:
             to = target / file.relative_to(source)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, to)
+
+
+def _name_only(results: Path) -> None:
+    """Where the run lay on the machine that made it is nobody's business: its folder's name stays."""
+    if results.is_file():
+        table = json.loads(results.read_text())
+        results.write_text(json.dumps({**table, "run": Path(table["run"]).name}, indent=2) + "\n")
 
 
 def _tidy(settings: Mapping[str, Any]) -> dict[str, Any]:
