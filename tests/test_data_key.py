@@ -57,7 +57,8 @@ def test_nothing_in_a_run_folder_confirms_a_guess_of_the_private_rows(tmp_path: 
             assert not any(digest[:12] in text for digest in digests), file.name
             assert data_key(tmp_path / "private").hex() not in text
     facts = json.loads((tmp_path / "run" / "run.json").read_text())["data"]
-    assert set(facts) == {"source", "train_examples", "test_examples", "key", "hmac_sha256"}
+    counts = {"train_duplicates", "test_duplicates", "conflicting_questions", "train_in_test"}
+    assert set(facts) == {"source", "train_examples", "test_examples", "key", "hmac_sha256"} | counts
     assert facts["hmac_sha256"] == keyed_digest(data_key(tmp_path / "private"), rows)["hmac_sha256"]
 
 
@@ -101,4 +102,4 @@ def test_with_teachers_of_their_own_only_the_students_rows_are_digested(tmp_path
         carrier = DeskCarrier(silo_files(tmp_path / "silos"), stack)
         learn(short(**settings), carrier, tmp_path / "run")
     facts = json.loads((tmp_path / "run" / "run.json").read_text())["data"]
-    assert set(facts) == {"source", "test_examples", "key", "hmac_sha256"}
+    assert set(facts) == {"source", "test_examples", "test_duplicates", "key", "hmac_sha256"}

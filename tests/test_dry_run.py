@@ -1,16 +1,20 @@
 """Dry runs: how prompts share what they have in common, and a model's pace."""
 
-from typing import Literal
+import json
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from social_learning.dry_run import StandIn
+from social_learning.config import parse_experiment
+from social_learning.dry_run import UNGUARDED, StandIn, dry_run
+from social_learning.guards import guards_for
 from social_learning.messages import ReplyExamples
 from social_learning.models.fakes import MixerModel
 from social_learning.recipes import generation
-from social_learning.settings import GenerationTable
+from social_learning.settings import GenerationTable, Teachers
 from social_learning.silo import Silo
 from social_learning.tasks import BUILT_IN
 from social_learning.teacher import Teacher
@@ -58,9 +62,25 @@ def test_the_stand_in_writes_examples_of_every_built_in_task(name: str, recipe: 
         for word, other in zip(words, reversed(words), strict=True)
     ]
     model = StandIn("fake:mixer")
-    teacher = Teacher(Silo("one", known.task, examples, []), model, seed=1)
+    guards = guards_for(Teachers.model_validate(UNGUARDED), known.task)  # those of a dry run
+    teacher = Teacher(Silo("one", known.task, examples, []), model, guards=guards, seed=1)
     reply = teacher.answer(generation(GenerationTable(recipe=recipe), known.task).request(0))
     assert isinstance(reply, ReplyExamples)
     assert reply.examples
     assert model.work.calls >= 8
     assert model.work.new_tokens > 0
+
+
+def test_a_dry_run_counts_answers_where_every_private_text_has_a_number(tmp_path: Path) -> None:
+    """What a stand-in writes is made of the silo's words, which the guards that are on by default would drop."""
+    rows = [{"text": f"call {700_000 + n} today for flat {n}", "answer": ("yes", "no")[n % 2]} for n in range(60)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"name": "calls", "template": "Text: {text}\nClass: {answer}", "labels": ["yes", "no"], "metric": "labels"}
+    strict = {"method": "generated", "teachers": {"no_shared_numbers": True}}
+    settings: dict[str, Any] = {
+        "name": "calls", "task": task, "arms": {"zero-shot": {}, "strict": strict}, "student": {"model": "fake:mixer"},
+        "data": {"train": str(tmp_path / "rows.jsonl"), "test_rows": 8}, "teachers": {"count": 3, "model": "fake:mixer"},
+        "shots": [4], "repeats": 1, "generation": {"shots": 4, "lessons": 2},
+    }  # fmt: skip
+    zero, taught = dry_run(parse_experiment(settings))
+    assert taught.answering.calls >= zero.answering.calls > 0

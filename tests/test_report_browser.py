@@ -240,13 +240,13 @@ def test_the_page_fits_its_window(page: str, request: pytest.FixtureRequest, tmp
     assert framed(tmp_path, request.getfixturevalue(page), width, SIZES) == f"{width} {width}"
 
 
-@pytest.mark.parametrize("width", [360, 400, 840, 1100])
+@pytest.mark.parametrize("width", [360, 400, 840, 980, 1100])
 @pytest.mark.parametrize("page", ["report", "tables", "audited"])
 def test_no_figure_of_a_table_is_hidden(page: str, request: pytest.FixtureRequest, tmp_path: Path, width: int) -> None:
     """No table has to be scrolled, and every cell that has something in it is shown. On a wide page a group is named once."""
     wide, gone, cells = map(int, framed(tmp_path, request.getfixturevalue(page), width, HIDDEN).split())
     assert wide == 0
-    assert gone == 0 or (page == "tables" and width > 832)
+    assert gone == 0 or (page == "tables" and width > 960)
     assert cells > 20
 
 
@@ -266,7 +266,8 @@ def test_a_table_too_wide_for_its_box_would_be_found(report: Path, tmp_path: Pat
 @needs_pdftotext
 def test_the_printed_report_has_every_lesson_and_every_message(report: Path, tmp_path: Path) -> None:
     """Details are open on paper, also those within others, and nothing is cut off at its edge."""
-    assert "<details open" not in report.read_text().replace('<details class="lesson" open', "")
+    # Some are open on the screen, too: a lesson, and messages that the top of the page links to.
+    assert report.read_text().count("<details") > report.read_text().count(" open>") + 3
     text = printed(tmp_path, report)
     cells = sorted((report.parent / "cells").iterdir())
     lessons = [Lesson.load(cell) for cell in cells if cell.name.endswith("-r0") and (cell / "lesson.json").is_file()]
@@ -303,5 +304,6 @@ def test_folded_details_would_be_missed_on_paper(report: Path, tmp_path: Path) -
     """The control: without the rule that opens them, what they hold is not in the printed text."""
     page = tmp_path / "folded.html"
     page.write_text(report.read_text().replace("details::details-content", "details::nothing"))
-    assert squeezed("The same by teacher") in printed(tmp_path, page)
-    assert squeezed("teacher-1") not in printed(tmp_path, page)
+    folded, unfolded = printed(tmp_path, page), printed(tmp_path, report)
+    assert squeezed("The same by teacher") in folded
+    assert unfolded.count("teacher-2") > folded.count("teacher-2") + 3
