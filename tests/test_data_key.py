@@ -87,9 +87,14 @@ def test_a_resumed_run_notices_changed_rows_and_a_lost_key(tmp_path: Path) -> No
     settings = experiment(tmp_path)
     run(settings, tmp_path / "run")
     shutil.rmtree(tmp_path / "private")
-    with pytest.raises(
-        RunFolderError, match="begun with another private key, so nobody can tell whether the data changed"
-    ):
+    (tmp_path / "run" / "cells" / "zero-shot-r0" / "cell.json").unlink()
+    run(settings, tmp_path / "run")  # what was paid for is not lost with the key
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert told["data compared"].startswith("by counts alone: the key of its digest")
+    assert "nobody can tell whether rows changed" in (tmp_path / "run" / "report.html").read_text()
+    shutil.rmtree(tmp_path / "private")
+    (tmp_path / "rows.csv").write_text("\n".join(["text,answer", *ROWS[:-2]]) + "\n")
+    with pytest.raises(RunFolderError, match="begun with other data"):
         run(settings, tmp_path / "run")
     (tmp_path / "private" / NAME).write_text("zz\n")
     with pytest.raises(RunFolderError, match=r"data\.key is damaged: delete it"):

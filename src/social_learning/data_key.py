@@ -16,6 +16,12 @@ from social_learning.errors import RunFolderError
 NAME = "data.key"
 _BYTES = 32
 
+KEYLESS = "data compared"
+KEY_GONE = (
+    "by counts alone: the key of its digest (data.key beside the silos' private folders) was not the one the run was begun with, so "
+    "nobody can tell whether rows changed"
+)
+
 
 def data_key(private: Path) -> bytes:
     """Return the key of a private folder, drawn when it is first asked for; its owner alone may read it.
@@ -42,7 +48,9 @@ def data_key(private: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) != _BYTES:
-        raise RunFolderError(f"{file} is damaged: delete it; runs that were begun with it cannot go on")
+        raise RunFolderError(
+            f"{file} is damaged: delete it; runs that were begun with it then go on with data compared by counts alone"
+        )
     return key
 
 

@@ -28,6 +28,7 @@ from typing import Any, Self
 
 from social_learning.claim import Claim
 from social_learning.config import Experiment, cells_of, unlike
+from social_learning.data_key import KEY_GONE, KEYLESS
 from social_learning.errors import RunFolderError
 from social_learning.experiment_file import experiment_toml
 from social_learning.files import read_json, write_file
@@ -110,19 +111,21 @@ class RunFolder:
     def depends_on(self, name: str, value: Any) -> None:
         """Write down something this run depends on, such as its data or a model.
 
+        Data is compared by its digest; where the key of that is gone, by its counts alone, and that is written down: what was
+        paid for must not be lost with a key.
+
         Raises RunFolderError where the run that is resumed depended on something else.
         """
         table = self._manifest() or {}
         if name not in table:
             self._write_manifest({**table, name: value})
-        elif _compared(name, table[name]) != _compared(name, value):
+            return
+        keyless = name == "data" and table[name].get("key") != value.get("key")
+        if _compared(name, table[name], keyless) != _compared(name, value, keyless):
             why = f"was begun with other {name} ({_short(table[name])}, now {_short(value)})"
-            if name == "data" and table[name].get("key") != value.get("key"):
-                why = (
-                    "was begun with another private key, so nobody can tell whether the data changed (it lies as data.key "
-                    "beside the silos' private folders: see privacy.silos)"
-                )
             raise RunFolderError(f"{self.path} {why}: give another folder with --out, or delete this one")
+        if keyless:
+            self._write_manifest({**table, name: value, KEYLESS: KEY_GONE})
 
     def took(self, seconds: float) -> None:
         """Add a command that took so many seconds; a resumed run need not agree with it."""
@@ -281,9 +284,14 @@ def read_audit(file: Path) -> tuple[dict[str, Any], list[ArmAudit]]:
         raise RunFolderError(f"{file} is damaged: run the audit again to have it written anew") from None
 
 
-def _compared(name: str, value: Any) -> Any:
-    """What a resumed run must agree with: of data not where it was read from, since the file may have been moved."""
-    return {k: v for k, v in value.items() if k != "source"} if name == "data" and isinstance(value, dict) else value
+def _compared(name: str, value: Any, keyless: bool) -> Any:
+    """What a resumed run must agree with: of data not where it was read from, since the file may have been moved, and not its
+    digest where that was made with another key.
+    """
+    if name != "data" or not isinstance(value, dict):
+        return value
+    left_out = {"source", "key", "hmac_sha256"} if keyless else {"source"}
+    return {k: v for k, v in value.items() if k not in left_out}
 
 
 def _short(value: object) -> str:

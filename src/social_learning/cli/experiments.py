@@ -15,6 +15,7 @@ from rich.text import Text
 from social_learning.cli.options import DataOption, JsonOption, MaxCostOption, OutOption, SetOption, with_max_cost
 from social_learning.cli.typed import origin
 from social_learning.config import Experiment, cells_of, load_experiment
+from social_learning.data_key import KEYLESS
 from social_learning.dry_run import Estimate, dry_run
 from social_learning.endpoints import is_remote, models_of, price_remarks
 from social_learning.errors import IncompleteError
@@ -106,8 +107,9 @@ def _run(experiment: Experiment, out: Path | None, data: Path | None, as_json: b
 
 def _tell_made(folder: Path, experiment: Experiment, changed: Sequence[Change]) -> None:
     """Say on stderr what was edited, which cells other code made, and the manifest's own hash."""
-    mixed = mixed_line(folder, experiment)
-    for line in (*(change.line for change in changed), *([mixed] if mixed else [])):
+    mixed, keyless = mixed_line(folder, experiment), load_manifest(folder).facts.get(KEYLESS)
+    told = [*([mixed] if mixed else []), *([f"data was compared {keyless}"] if keyless else [])]
+    for line in (*(change.line for change in changed), *told):
         typer.echo(f"warning: {line}", err=True)
     hash = manifest_hash(folder)
     if hash:
